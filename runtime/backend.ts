@@ -1,0 +1,61 @@
+/** The contract between a session and a device. Three implementations: reference, cpu, webgpu. */
+import type { Graph } from '../compiler/graph/types.ts';
+import type { ExecutionPlan, Target } from '../compiler/plan.ts';
+
+/** Gives a weight slot's values, in the slot's shape, row-major. Called once a slot while loading; may be called for any slot in any order. */
+export interface WeightProvider {
+  read(slot: string): Promise<Float32Array>;
+  /** Part of a slot: rows `from`..`to` of its first axis. */
+  readRows?(slot: string, from: number, to: number): Promise<Float32Array>;
+}
+
+export interface StepInput {
+  /** Token ids, 1 <= length <= maxTokens. */
+  readonly ids: Int32Array;
+  /** Tokens already in the state: the position of ids[0]. The state's rows from here on are overwritten. */
+  readonly past: number;
+  /** How many trailing tokens to compute logits for: 1 <= logitRows <= ids.length, <= maxLogitRows. */
+  readonly logitRows: number;
+  /** The sequence length that length-dependent rotary scaling sees; past + ids.length if absent. */
+  readonly ropeLength?: number;
+  /** Token types; zeros if absent. */
+  readonly types?: Int32Array;
+}
+
+export interface StepResult {
+  /** Index of the largest logit of the last row; -1 where the model has no logits. */
+  readonly argmax: number;
+  /** The requested outputs by name, row-major f32, only their live rows. */
+  readonly outputs: ReadonlyMap<string, Float32Array>;
+}
+
+/** What ran and why: printed by the command line, part of every result. */
+export interface DeviceReport {
+  readonly device: 'cpu' | 'webgpu' | 'reference';
+  /** Such as `cpu: WebAssembly, relaxed SIMD, 2 threads` or the adapter's name. */
+  readonly description: string;
+  /** Why this device: asked for, or what was tried before it. */
+  readonly reason: string;
+  readonly kernels: number;
+  readonly threads?: number;
+}
+
+/** A model loaded on a device, with one sequence's state. Steps do not overlap: await each. */
+export interface Executor {
+  readonly report: DeviceReport;
+  /** Runs one step. `outputs` names the graph outputs to bring back (logits, hidden.3, ...); none by default, which is cheapest. */
+  step(input: StepInput, outputs?: readonly string[]): Promise<StepResult>;
+  dispose(): Promise<void>;
+}
+
+/** A backend that runs plans. */
+export interface PlanBackend {
+  readonly target: Target;
+  load(plan: ExecutionPlan, weights: WeightProvider, reason: string): Promise<Executor>;
+  dispose(): Promise<void>;
+}
+
+/** The reference backend runs the graph itself. */
+export interface GraphBackend {
+  load(graph: Graph, weights: WeightProvider, reason: string): Promise<Executor>;
+}
