@@ -21,7 +21,10 @@ export interface Buffer {
   readonly data?: readonly number[];
 }
 
-/** One result of a kernel: element `index` (one per axis of the buffer) of `buffer` becomes `value`, for every point of the loop space. */
+/**
+ * One result of a kernel: element `index` (one per axis of the buffer) of `buffer` becomes `value`, for every point of the loop space.
+ * A value stored into an i32 buffer is a whole number: truncated, or an `index` expression as it is.
+ */
 export interface Store {
   readonly buffer: BufferId;
   readonly index: readonly Index[];
@@ -37,7 +40,11 @@ interface KernelCommon {
   readonly sources: readonly BufferId[];
 }
 
-/** For every point of `space` (axes 0..n-1): all stores. A buffer is not both a source and a store's target. */
+/**
+ * For every point of `space` (axes 0..n-1): all stores. A buffer is not both a source and a store's target. `reduce` axes are
+ * numbered by nesting depth from n on, so that equal subexpressions are structurally equal; a backend computes each distinct one
+ * once for every value of the axes that it depends on (a row's norm once a row).
+ */
 export interface NestKernel extends KernelCommon {
   readonly kind: 'nest';
   readonly space: Shape;
@@ -51,13 +58,19 @@ export interface LinearWeight {
 }
 
 /**
- * accumulator[row..., n] = sum over k of input(row..., k) * w[n, k], the weights stacked by rows in list order.
+ * accumulator[row..., n] = sum over k of input(row..., k) * w[n, k], over the rows of all `weights` (N = sum of their rows), in this `order`:
+ * stacked: all rows of the first weight, then all of the second, ... interleaved: the m weights are equally tall, and n = row * m + which
+ * (row i of weight 0, row i of weight 1, ..., row i + 1 of weight 0, ...), so that what gate and up give for one element lies side by side.
  * `rowShape` is the loop space of the rows: [T], [R], [T, h] (head) or [T, j] (expert). The axes of `input` are the row axes,
- * then k; the axes of `stores` are the row axes, then n in 0..N-1 (N = sum of weight rows). A store's `accumulator` index has the
- * same axes. `granule`: an accumulator load at n' and the store's n lie in the same aligned block of `granule` rows, so a backend
- * may split N at multiples of it only (1 where each n uses only its own accumulator).
+ * then k. The last element of an `accumulator` index is always an n in 0..N-1. The axes of `stores` are the row axes, then
+ * stacked: n itself; interleaved: the weight row i in 0..N/m-1, whose accumulators are i * m + which. Reduce axes follow those (and for
+ * `input` follow k), numbered by depth as in a nest. A `reduce` in `input` (a norm's statistics) never depends on k.
+ * `granule`: every accumulator that a store at n (or i * m) uses lies with it in the same aligned block of `granule` rows of N, so
+ * a backend may split N at multiples of it only. 1 where each n uses only its own accumulator; at least m where interleaved.
+ * The last block may be shorter.
  * head: the weight's first axis is row axis 1. expert: it is `choice[row]`, an element of source `choice`.
- * A store may be restricted to part of N by `from`..`to` (q, k and v of one product go to three buffers).
+ * A store covers the part `from`..`to` (excluded) of its last axis (q, k and v of one product go to three buffers); `from` times the
+ * number of n a step is a multiple of `granule` where the store uses more than one accumulator.
  */
 export interface LinearKernel extends KernelCommon {
   readonly kind: 'linear';
@@ -65,6 +78,7 @@ export interface LinearKernel extends KernelCommon {
   readonly rowShape: Shape;
   readonly k: number;
   readonly weights: readonly LinearWeight[];
+  readonly order: 'stacked' | 'interleaved';
   readonly input: Scalar;
   readonly choice?: { readonly source: number; readonly index: readonly Index[] };
   readonly granule: number;
