@@ -1,0 +1,139 @@
+/** A Hugging Face model folder: config.json, and safetensors in one file or in shards with an index. */
+import path from 'node:path';
+import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics.ts';
+import { containedPath, exists, statPath } from './files.ts';
+import type { TensorInfo } from './header.ts';
+import { isObject, readJsonObject, type JsonObject } from './json.ts';
+import { weightError, weightProblem } from './problem.ts';
+import { openSafetensors, type TensorSource } from './safetensors.ts';
+
+const singleName = 'model.safetensors';
+const indexName = 'model.safetensors.index.json';
+
+/** Several sources as one; names are unique across them. */
+class JoinedSource implements TensorSource {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  private readonly owner = new Map<string, TensorSource>();
+  constructor(private readonly parts: readonly TensorSource[]) {
+    const tensors = new Map<string, TensorInfo>();
+    for (const part of parts) {
+      for (const [name, info] of part.tensors) {
+        tensors.set(name, info);
+        this.owner.set(name, part);
+      }
+    }
+    this.tensors = tensors;
+  }
+  readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> {
+    const part = this.owner.get(info.name);
+    if (!part) throw weightError(weightProblem('E713', info.file, 'is missing', { tensor: info.name }));
+    return part.readInto(info, from, target);
+  }
+  async dispose(): Promise<void> {
+    await Promise.all(this.parts.map((part) => part.dispose()));
+  }
+}
+
+/** The shard index, checked: names of files in the folder, each tensor once. */
+async function readIndex(folder: string): Promise<{ files: Map<string, string>; map: Map<string, string> }> {
+  const file = path.join(folder, indexName);
+  const index = await readJsonObject(file, { unique: true });
+  const map = index.weight_map;
+  if (!isObject(map)) throw weightError(weightProblem('E710', file, `lacks the object 'weight_map'`));
+  const problems: Diagnostic[] = [];
+  const files = new Map<string, string>();
+  const entries = new Map<string, string>();
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (typeof shard !== 'string') {
+      problems.push(weightProblem('E710', file, `its file must be a name, found ${JSON.stringify(shard)}`, { tensor }));
+      continue;
+    }
+    entries.set(tensor, shard);
+    if (files.has(shard)) continue;
+    const contained = await containedPath(folder, shard);
+    files.set(shard, 'path' in contained ? contained.path : '');
+    if ('problem' in contained) {
+      problems.push(weightProblem('E711', file, `shard '${shard}' ${contained.problem}`, { hint: 'shards lie beside the index' }));
+    }
+  }
+  if (problems.length > 0) throw weightError(...problems.slice(0, 50));
+  return { files, map: entries };
+}
+
+async function openShards(folder: string): Promise<TensorSource> {
+  const { files, map } = await readIndex(folder);
+  const index = path.join(folder, indexName);
+  const opened = await Promise.allSettled([...files].map(async ([name, file]) => ({ name, source: await openSafetensors(file) })));
+  const parts: { name: string; source: TensorSource }[] = [];
+  const problems: Diagnostic[] = [];
+  let exitCode: ExitCode = ExitCode.fileSystem;
+  for (const result of opened) {
+    if (result.status === 'fulfilled') parts.push(result.value);
+    else if (result.reason instanceof PeelError) {
+      problems.push(...result.reason.diagnostics);
+      if (result.reason.exitCode !== ExitCode.fileSystem) exitCode = result.reason.exitCode;
+    } else throw result.reason;
+  }
+  const home = new Map<string, string>();
+  for (const { name, source } of parts) {
+    for (const tensor of source.tensors.keys()) {
+      const other = home.get(tensor);
+      if (other !== undefined) problems.push(weightProblem('E705', index, `is in '${other}' and in '${name}'`, { tensor }));
+      home.set(tensor, name);
+    }
+  }
+  if (problems.length === 0) {
+    for (const [tensor, shard] of map) {
+      if (home.get(tensor) === shard) continue;
+      exitCode = ExitCode.weights;
+      problems.push(weightProblem('E710', index, `is not in '${shard}', where the index says it is`, { tensor }));
+    }
+  } else if (home.size > 0 && problems.some((p) => p.code === 'E705')) exitCode = ExitCode.weights;
+  if (problems.length > 0) {
+    await Promise.all(parts.map((part) => part.source.dispose()));
+    throw new PeelError(exitCode, problems.slice(0, 50));
+  }
+  return new JoinedSource(parts.map((part) => part.source));
+}
+
+/** The weights of `where`: a folder (one file or shards) or a .safetensors file. Headers are read and checked now, data later. */
+export async function openWeights(where: string): Promise<TensorSource> {
+  const stats = await statPath(where);
+  if (!stats.isDirectory()) return openSafetensors(where);
+  const single = await containedPath(where, singleName);
+  if ('problem' in single) throw weightError(weightProblem('E711', path.join(where, singleName), single.problem));
+  if (await exists(single.path)) return openSafetensors(single.path);
+  if (await exists(path.join(where, indexName))) return openShards(where);
+  throw new PeelError(ExitCode.fileSystem, [weightProblem('E701', where, `the folder has neither ${singleName} nor ${indexName}`,
+    { hint: 'save the model with safe_serialization=True; .bin and .pt files are not read' })]);
+}
+
+/** A model folder opened for its description; weights are opened apart. */
+export interface ModelFolder {
+  readonly path: string;
+  readonly config: JsonObject;
+  readonly configFile: string;
+  /** Stop tokens and sampling defaults, where the folder gives them. */
+  readonly generation: JsonObject | undefined;
+}
+
+/** Reads config.json (and generation_config.json) of a folder. */
+export async function openModelFolder(folder: string): Promise<ModelFolder> {
+  const stats = await statPath(folder);
+  if (!stats.isDirectory()) {
+    throw new PeelError(ExitCode.fileSystem, [weightProblem('E702', folder, 'a model folder was expected',
+      { hint: 'give the folder that holds config.json, or a spec with --weights PATH' })]);
+  }
+  const configFile = path.join(folder, 'config.json');
+  if (!(await exists(configFile))) {
+    throw new PeelError(ExitCode.fileSystem, [weightProblem('E701', configFile, 'is missing',
+      { hint: 'a Hugging Face folder holds config.json; without one, give a spec and --weights PATH' })]);
+  }
+  const generationFile = path.join(folder, 'generation_config.json');
+  return {
+    path: folder,
+    config: await readJsonObject(configFile),
+    configFile,
+    generation: (await exists(generationFile)) ? await readJsonObject(generationFile) : undefined,
+  };
+}

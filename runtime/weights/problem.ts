@@ -1,0 +1,37 @@
+/** Diagnostics about files: built in one place so that every message names its file. */
+import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics.ts';
+
+/** Stable codes of what can be wrong with a weights file. */
+export type WeightCode =
+  | 'E701' // the file is missing or cannot be read
+  | 'E702' // not a regular file
+  | 'E703' // the header's length does not fit the file
+  | 'E704' // the header is not what the format says
+  | 'E705' // a name twice
+  | 'E706' // an unknown or unsupported element type
+  | 'E707' // shape times element size differs from the byte range
+  | 'E708' // holes or overlaps between tensors
+  | 'E709' // the data is shorter or longer than the header says
+  | 'E710' // a shard index that is wrong
+  | 'E711' // a path that leaves the model's folder
+  | 'E712' // the file changed while it was read
+  | 'E713' // a tensor that the model needs is missing
+  | 'E714' // a tensor's shape does not fit the model
+  | 'E715' // a JSON file beside the weights that is wrong
+  | 'E716'; // NaN or infinity among the weights
+
+/** One problem of file `file`; `tensor` and `column` (a byte of the file, from 1) where known. */
+export function weightProblem(
+  code: WeightCode, file: string, message: string, more: { tensor?: string; column?: number; hint?: string; path?: string } = {},
+): Diagnostic {
+  return {
+    code, severity: 'error', path: more.path ?? '',
+    message: more.tensor === undefined ? message : `tensor '${more.tensor}': ${message}`,
+    location: { file, line: 1, column: more.column ?? 1 },
+    ...(more.hint === undefined ? {} : { hint: more.hint }),
+  };
+}
+
+export function weightError(...diagnostics: Diagnostic[]): PeelError {
+  return new PeelError(ExitCode.weights, diagnostics);
+}

@@ -1,0 +1,214 @@
+/** Weight slots cut out of a file's tensors as their recipes say: a strided view of each tensor, copied once into the destination. */
+import type { WeightRecipe } from '../../compiler/model.ts';
+import type { WeightSlot } from '../../compiler/graph/types.ts';
+import { InternalError, type Diagnostic } from '../../compiler/diagnostics.ts';
+import type { WeightProvider } from '../backend.ts';
+import type { TensorInfo } from './header.ts';
+import { weightError, weightProblem } from './problem.ts';
+import type { TensorSource } from './safetensors.ts';
+
+/** Elements of a file tensor in the order of a slot: element (i, j, ...) of the view is element offset + i*strides[0] + ... of the file. */
+export interface View {
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
+function rowMajor(shape: readonly number[]): View {
+  const strides: number[] = new Array<number>(shape.length);
+  let stride = 1;
+  for (let i = shape.length - 1; i >= 0; i--) { strides[i] = stride; stride *= shape[i] ?? 1; }
+  return { offset: 0, shape, strides };
+}
+
+function swap(view: View, a: number, b: number): View {
+  const shape = [...view.shape], strides = [...view.strides];
+  [shape[a], shape[b]] = [shape[b] ?? 1, shape[a] ?? 1];
+  [strides[a], strides[b]] = [strides[b] ?? 0, strides[a] ?? 0];
+  return { offset: view.offset, shape, strides };
+}
+
+/**
+ * The view of one file tensor that `recipe` describes (all but its `stack`), or what does not fit.
+ * The row axis, which `unpack` splits, is the last of a bias and the last but one of a matrix; an axis of experts may stand before it.
+ */
+export function recipeView(recipe: WeightRecipe, shape: readonly number[], isBias: boolean): View | string {
+  let view = rowMajor(shape);
+  const matrix = !isBias && shape.length >= 2;
+  if (recipe.transpose && matrix) view = swap(view, shape.length - 2, shape.length - 1);
+  const { unpack } = recipe;
+  if (unpack) {
+    const axis = matrix ? shape.length - 2 : shape.length - 1;
+    const total = unpack.parts.reduce((a, b) => a + b, 0);
+    const rows = view.shape[axis] ?? 0;
+    if (rows !== unpack.outer * total * unpack.inner) {
+      return `its ${rows} rows are not ${unpack.outer} x (${unpack.parts.join(' + ')}) x ${unpack.inner}`;
+    }
+    const stride = view.strides[axis] ?? 1;
+    const before = unpack.parts.slice(0, unpack.take).reduce((a, b) => a + b, 0);
+    view = {
+      offset: view.offset + before * unpack.inner * stride,
+      shape: [...view.shape.slice(0, axis), unpack.outer, (unpack.parts[unpack.take] ?? 0) * unpack.inner, ...view.shape.slice(axis + 1)],
+      strides: [...view.strides.slice(0, axis), total * unpack.inner * stride, stride, ...view.strides.slice(axis + 1)],
+    };
+    if (recipe.transposeInner && matrix) view = swap(view, axis + 1, axis + 2);
+  }
+  return view;
+}
+
+/** Whether elements in order may be regrouped from `from` to `to`: equal counts, and equal rows (last axes) where both have rows. */
+function regroups(from: readonly number[], to: readonly number[]): boolean {
+  const trim = (shape: readonly number[]): number[] => shape.filter((d) => d !== 1);
+  const a = trim(from), b = trim(to);
+  const count = (shape: readonly number[]): number => shape.reduce((x, y) => x * y, 1);
+  return count(a) === count(b) && (a.length < 2 || b.length < 2 || a.at(-1) === b.at(-1));
+}
+
+/** Longest run of file elements that is contiguous in the view: trailing axes whose strides are those of a dense array. */
+function contiguousAxes(view: View): { axes: number; run: number } {
+  let run = 1;
+  let axes = view.shape.length;
+  while (axes > 0 && ((view.strides[axes - 1] ?? 0) === run || view.shape[axes - 1] === 1)) {
+    run *= view.shape[axes - 1] ?? 1;
+    axes--;
+  }
+  return { axes, run };
+}
+
+/** Calls `visit` with the file offset of every index of the first `axes` axes, in order. */
+function forOffsets(view: View, axes: number, visit: (offset: number) => void): void {
+  const walk = (axis: number, offset: number): void => {
+    if (axis === axes) { visit(offset); return; }
+    const size = view.shape[axis] ?? 1, stride = view.strides[axis] ?? 0;
+    for (let i = 0; i < size; i++) walk(axis + 1, offset + i * stride);
+  };
+  walk(0, view.offset);
+}
+
+/** Copies a view into `target` (as many elements as the view has). Contiguous runs are read straight from the file. */
+async function readView(source: TensorSource, info: TensorInfo, view: View, target: Float32Array): Promise<void> {
+  const { axes, run } = contiguousAxes(view);
+  const runs = run === 0 ? 0 : target.length / run;
+  // Many short runs would be many short reads: then the tensor is read whole and gathered from memory.
+  if (runs <= 1 || run >= 4096) {
+    const offsets: number[] = [];
+    forOffsets(view, axes, (offset) => offsets.push(offset));
+    for (const [i, offset] of offsets.entries()) await source.readInto(info, offset, target.subarray(i * run, (i + 1) * run));
+    return;
+  }
+  const whole = new Float32Array(info.shape.reduce((a, b) => a * b, 1));
+  await source.readInto(info, 0, whole);
+  gather(whole, view, axes, run, target);
+}
+
+/** target[...] = whole[view]. Where the last axis is strided (a transposed matrix), tiles of 32 x 32 keep both sides in cache. */
+function gather(whole: Float32Array, view: View, axes: number, run: number, target: Float32Array): void {
+  if (run > 1 || axes < 2) {
+    let at = 0;
+    forOffsets(view, axes, (offset) => {
+      if (run === 1) target[at] = whole[offset] ?? 0;
+      else target.set(whole.subarray(offset, offset + run), at);
+      at += run;
+    });
+    return;
+  }
+  const rows = view.shape[axes - 2] ?? 1, columns = view.shape[axes - 1] ?? 1;
+  const rowStride = view.strides[axes - 2] ?? 0, columnStride = view.strides[axes - 1] ?? 0;
+  const tile = 32;
+  let base = 0;
+  forOffsets(view, axes - 2, (offset) => {
+    for (let r0 = 0; r0 < rows; r0 += tile) {
+      for (let c0 = 0; c0 < columns; c0 += tile) {
+        const r1 = Math.min(rows, r0 + tile), c1 = Math.min(columns, c0 + tile);
+        for (let r = r0; r < r1; r++) {
+          for (let c = c0; c < c1; c++) target[base + r * columns + c] = whole[offset + r * rowStride + c * columnStride] ?? 0;
+        }
+      }
+    }
+    base += rows * columns;
+  });
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+interface Piece { readonly info: TensorInfo; readonly view: View }
+
+/** Gives the slots of a graph from a file's tensors. */
+export class RecipeProvider implements WeightProvider {
+  private readonly slots: ReadonlyMap<string, WeightSlot>;
+
+  /** `name` is the file or folder, for messages. */
+  constructor(
+    private readonly source: TensorSource, slots: readonly WeightSlot[],
+    private readonly recipes: (slot: string) => WeightRecipe | undefined, private readonly name: string,
+  ) {
+    this.slots = new Map(slots.map((slot) => [slot.slot, slot]));
+  }
+
+  /** Every slot that the files do not give, from the headers alone. */
+  check(): Diagnostic[] {
+    return [...this.slots.values()].flatMap((slot) => {
+      const plan = this.pieces(slot);
+      return 'problems' in plan ? plan.problems : [];
+    });
+  }
+
+  private pieces(slot: WeightSlot): { pieces: Piece[]; fill?: number } | { problems: Diagnostic[] } {
+    const recipe = this.recipes(slot.slot);
+    const path = recipe?.path ?? slot.path ?? '';
+    const spelled = `[${slot.shape.join(', ')}]${slot.derivation === undefined ? '' : ` (${slot.derivation})`}`;
+    if (!recipe) return { problems: [weightProblem('E713', this.name, `the spec's weight map has no entry for slot '${slot.slot}'`, { path })] };
+    const stacked = recipe.stack;
+    const fits = (name: string, e: number): string => name.replaceAll('{e}', String(e));
+    const name = recipe.names.find((n) => this.source.tensors.has(fits(n, 0)));
+    if (name === undefined) {
+      if (recipe.fill !== undefined) return { pieces: [], fill: recipe.fill };
+      return { problems: [weightProblem('E713', this.name, `is missing: slot '${slot.slot}' ${spelled} needs it`,
+        { path, tensor: recipe.names.map((n) => fits(n, 0)).join(`' or '`) })] };
+    }
+    const pieces: Piece[] = [];
+    const problems: Diagnostic[] = [];
+    const want = stacked === undefined ? slot.shape : slot.shape.slice(1);
+    for (let e = 0; e < (stacked ?? 1); e++) {
+      const tensor = fits(name, e);
+      const info = this.source.tensors.get(tensor);
+      if (!info) { problems.push(weightProblem('E713', this.name, `is missing: slot '${slot.slot}' stacks ${stacked ?? 1} of them`, { path, tensor })); continue; }
+      const view = recipeView(recipe, info.shape, slot.slot.endsWith('.bias'));
+      if (typeof view === 'string') problems.push(weightProblem('E714', info.file, view, { path, tensor }));
+      else if (!regroups(view.shape, want)) {
+        problems.push(weightProblem('E714', info.file, `has shape [${info.shape.join(', ')}], slot '${slot.slot}' needs ${spelled}`, { path, tensor }));
+      } else pieces.push({ info, view });
+    }
+    return problems.length > 0 ? { problems } : { pieces };
+  }
+
+  async read(slot: string): Promise<Float32Array> {
+    const known = this.slots.get(slot);
+    if (!known) throw new InternalError('weights', `slot '${slot}' is not one of the graph's`);
+    const plan = this.pieces(known);
+    if ('problems' in plan) throw weightError(...plan.problems);
+    const target = new Float32Array(count(known.shape));
+    if (plan.fill !== undefined) return target.fill(plan.fill);
+    const each = target.length / plan.pieces.length;
+    for (const [i, piece] of plan.pieces.entries()) {
+      await readView(this.source, piece.info, piece.view, target.subarray(i * each, (i + 1) * each));
+    }
+    return target;
+  }
+
+  /** Rows of the first axis; straight from the file where they are one range there. */
+  async readRows(slot: string, from: number, to: number): Promise<Float32Array> {
+    const known = this.slots.get(slot);
+    if (!known) throw new InternalError('weights', `slot '${slot}' is not one of the graph's`);
+    const rows = known.shape[0] ?? 1;
+    const width = count(known.shape) / rows;
+    const plan = this.pieces(known);
+    const piece = 'pieces' in plan && plan.pieces.length === 1 ? plan.pieces[0] : undefined;
+    if (!piece || contiguousAxes(piece.view).axes > 0) return (await this.read(slot)).subarray(from * width, to * width);
+    const target = new Float32Array((to - from) * width);
+    await this.source.readInto(piece.info, piece.view.offset + from * width, target);
+    return target;
+  }
+}
