@@ -39,7 +39,7 @@ export type MaskWindow = { readonly kind: 'sliding' | 'chunked' | 'symmetric'; r
  * constant     small literal data known when compiling, row-major
  * map          elementwise expression over operands broadcast to the node's shape (NumPy rules, aligned at the last axis);
  *              `index` with `axis` n in the expression is the element's position on axis n of the result
- * gather       (table[n, d], ids i32[T]) -> [T, d]
+ * gather       (table[n, d], ids i32[...]) -> [..., d]
  * linear       x times w transposed. group none: (x[..., k], w[n, k]) -> [..., n].
  *              head: (x[T, h, k], w[h, n, k]) -> [T, h, n].
  *              expert: (x[T, k] or x[T, j, k], w[e, n, k], choice i32[T, j]) -> [T, j, n], where w row block choice[t, j] is used
