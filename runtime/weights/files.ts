@@ -37,7 +37,7 @@ export async function statPath(name: string): Promise<Stats> {
   try {
     return await fs.stat(name);
   } catch (error) {
-    throw fileSystemError('E701', name, `cannot be read: ${reason(error)}`);
+    throw fileSystemError('E721', name, `cannot be read: ${reason(error)}`);
   }
 }
 
@@ -48,17 +48,17 @@ export async function exists(name: string): Promise<boolean> {
 /** Opens a regular file for reading. The kind is checked before opening, since opening a FIFO would wait for a writer. */
 export async function openRegular(name: string): Promise<{ handle: fs.FileHandle; size: number }> {
   const before = await statPath(name);
-  if (!before.isFile()) throw fileSystemError('E702', name, `is ${kindOf(before)}, a file was expected`);
+  if (!before.isFile()) throw fileSystemError('E722', name, `is ${kindOf(before)}, a file was expected`);
   let handle: fs.FileHandle;
   try {
     handle = await fs.open(name, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw fileSystemError('E701', name, `cannot be read: ${reason(error)}`);
+    throw fileSystemError('E721', name, `cannot be read: ${reason(error)}`);
   }
   const stats = await handle.stat();
   if (stats.isFile()) return { handle, size: stats.size };
   await handle.close();
-  throw fileSystemError('E702', name, `is ${kindOf(stats)}, a file was expected`);
+  throw fileSystemError('E722', name, `is ${kindOf(stats)}, a file was expected`);
 }
 
 /** Fills `target` from byte `position` on. A file that has become shorter is an error, never silent zeros. */
@@ -71,10 +71,10 @@ export async function readExactly(handle: fs.FileHandle, name: string, target: U
     try {
       count = (await handle.read(target, done, length, position + done)).bytesRead;
     } catch (error) {
-      throw fileSystemError('E701', name, `cannot be read: ${reason(error)}`);
+      throw fileSystemError('E721', name, `cannot be read: ${reason(error)}`);
     }
     if (count === 0) {
-      throw weightError(weightProblem('E712', name, `ended at byte ${position + done} while ${target.byteLength - done} more were expected`,
+      throw weightError(weightProblem('E732', name, `ended at byte ${position + done} while ${target.byteLength - done} more were expected`,
         { hint: 'the file changed while it was read' }));
     }
     done += count;
@@ -85,12 +85,12 @@ export async function readExactly(handle: fs.FileHandle, name: string, target: U
 export async function readText(name: string, limit = 64 << 20): Promise<string> {
   const { handle, size } = await openRegular(name);
   try {
-    if (size > limit) throw weightError(weightProblem('E715', name, `has ${size} bytes, at most ${limit} are read`));
+    if (size > limit) throw weightError(weightProblem('E735', name, `has ${size} bytes, at most ${limit} are read`));
     const bytes = new Uint8Array(size);
     await readExactly(handle, name, bytes, 0);
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    if (error instanceof TypeError) throw weightError(weightProblem('E715', name, 'is not valid UTF-8'));
+    if (error instanceof TypeError) throw weightError(weightProblem('E735', name, 'is not valid UTF-8'));
     throw error;
   } finally {
     await handle.close();

@@ -26,7 +26,7 @@ class JoinedSource implements TensorSource {
   }
   readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> {
     const part = this.owner.get(info.name);
-    if (!part) throw weightError(weightProblem('E713', info.file, 'is missing', { tensor: info.name }));
+    if (!part) throw weightError(weightProblem('E703', info.file, 'is missing', { tensor: info.name }));
     return part.readInto(info, from, target);
   }
   async dispose(): Promise<void> {
@@ -39,13 +39,13 @@ async function readIndex(folder: string): Promise<{ files: Map<string, string>; 
   const file = path.join(folder, indexName);
   const index = await readJsonObject(file, { unique: true });
   const map = index.weight_map;
-  if (!isObject(map)) throw weightError(weightProblem('E710', file, `lacks the object 'weight_map'`));
+  if (!isObject(map)) throw weightError(weightProblem('E730', file, `lacks the object 'weight_map'`));
   const problems: Diagnostic[] = [];
   const files = new Map<string, string>();
   const entries = new Map<string, string>();
   for (const [tensor, shard] of Object.entries(map)) {
     if (typeof shard !== 'string') {
-      problems.push(weightProblem('E710', file, `its file must be a name, found ${JSON.stringify(shard)}`, { tensor }));
+      problems.push(weightProblem('E730', file, `its file must be a name, found ${JSON.stringify(shard)}`, { tensor }));
       continue;
     }
     entries.set(tensor, shard);
@@ -53,7 +53,7 @@ async function readIndex(folder: string): Promise<{ files: Map<string, string>; 
     const contained = await containedPath(folder, shard);
     files.set(shard, 'path' in contained ? contained.path : '');
     if ('problem' in contained) {
-      problems.push(weightProblem('E711', file, `shard '${shard}' ${contained.problem}`, { hint: 'shards lie beside the index' }));
+      problems.push(weightProblem('E731', file, `shard '${shard}' ${contained.problem}`, { hint: 'shards lie beside the index' }));
     }
   }
   if (problems.length > 0) throw weightError(...problems.slice(0, 50));
@@ -78,7 +78,7 @@ async function openShards(folder: string): Promise<TensorSource> {
   for (const { name, source } of parts) {
     for (const tensor of source.tensors.keys()) {
       const other = home.get(tensor);
-      if (other !== undefined) problems.push(weightProblem('E705', index, `is in '${other}' and in '${name}'`, { tensor }));
+      if (other !== undefined) problems.push(weightProblem('E725', index, `is in '${other}' and in '${name}'`, { tensor }));
       home.set(tensor, name);
     }
   }
@@ -86,9 +86,9 @@ async function openShards(folder: string): Promise<TensorSource> {
     for (const [tensor, shard] of map) {
       if (home.get(tensor) === shard) continue;
       exitCode = ExitCode.weights;
-      problems.push(weightProblem('E710', index, `is not in '${shard}', where the index says it is`, { tensor }));
+      problems.push(weightProblem('E730', index, `is not in '${shard}', where the index says it is`, { tensor }));
     }
-  } else if (home.size > 0 && problems.some((p) => p.code === 'E705')) exitCode = ExitCode.weights;
+  } else if (home.size > 0 && problems.some((p) => p.code === 'E725')) exitCode = ExitCode.weights;
   if (problems.length > 0) {
     await Promise.all(parts.map((part) => part.source.dispose()));
     throw new PeelError(exitCode, problems.slice(0, 50));
@@ -101,10 +101,10 @@ export async function openWeights(where: string): Promise<TensorSource> {
   const stats = await statPath(where);
   if (!stats.isDirectory()) return openSafetensors(where);
   const single = await containedPath(where, singleName);
-  if ('problem' in single) throw weightError(weightProblem('E711', path.join(where, singleName), single.problem));
+  if ('problem' in single) throw weightError(weightProblem('E731', path.join(where, singleName), single.problem));
   if (await exists(single.path)) return openSafetensors(single.path);
   if (await exists(path.join(where, indexName))) return openShards(where);
-  throw new PeelError(ExitCode.fileSystem, [weightProblem('E701', where, `the folder has neither ${singleName} nor ${indexName}`,
+  throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', where, `the folder has neither ${singleName} nor ${indexName}`,
     { hint: 'save the model with safe_serialization=True; .bin and .pt files are not read' })]);
 }
 
@@ -121,12 +121,12 @@ export interface ModelFolder {
 export async function openModelFolder(folder: string): Promise<ModelFolder> {
   const stats = await statPath(folder);
   if (!stats.isDirectory()) {
-    throw new PeelError(ExitCode.fileSystem, [weightProblem('E702', folder, 'a model folder was expected',
+    throw new PeelError(ExitCode.fileSystem, [weightProblem('E722', folder, 'a model folder was expected',
       { hint: 'give the folder that holds config.json, or a spec with --weights PATH' })]);
   }
   const configFile = path.join(folder, 'config.json');
   if (!(await exists(configFile))) {
-    throw new PeelError(ExitCode.fileSystem, [weightProblem('E701', configFile, 'is missing',
+    throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', configFile, 'is missing',
       { hint: 'a Hugging Face folder holds config.json; without one, give a spec and --weights PATH' })]);
   }
   const generationFile = path.join(folder, 'generation_config.json');

@@ -153,11 +153,11 @@ export function parseHeader(text: string, file: string, dataStart: number, fileB
   let parsed: ReturnType<typeof parseEntries>;
   try {
     parsed = parseEntries(text, (message, at, tensor, duplicate) => {
-      add(weightProblem(duplicate ? 'E705' : 'E704', file, message, { column: column(at), ...(tensor === undefined ? {} : { tensor }) }));
+      add(weightProblem(duplicate ? 'E725' : 'E724', file, message, { column: column(at), ...(tensor === undefined ? {} : { tensor }) }));
     });
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    add(weightProblem('E704', file, `the header is not valid: ${error.message}`, { column: column(error.at) }));
+    add(weightProblem('E724', file, `the header is not valid: ${error.message}`, { column: column(error.at) }));
     return { header: { tensors: [], metadata: new Map() }, problems };
   }
   const tensors: TensorInfo[] = [];
@@ -165,18 +165,18 @@ export function parseHeader(text: string, file: string, dataStart: number, fileB
     const where = { tensor: name, column: column(at) };
     const [begin, end] = offsets;
     if (!isElementType(dtype)) {
-      add(weightProblem('E706', file, `element type '${dtype.slice(0, 40)}' is not known`, where));
+      add(weightProblem('E726', file, `element type '${dtype.slice(0, 40)}' is not known`, where));
     } else if (begin === undefined || end === undefined || offsets.length !== 2 || end < begin) {
-      add(weightProblem('E704', file, `data_offsets [${offsets.slice(0, 4).join(', ')}] are not a begin and an end`, where));
+      add(weightProblem('E724', file, `data_offsets [${offsets.slice(0, 4).join(', ')}] are not a begin and an end`, where));
     } else if (shape.length > 8) {
-      add(weightProblem('E704', file, `has ${shape.length} dimensions, at most 8 are read`, where));
+      add(weightProblem('E724', file, `has ${shape.length} dimensions, at most 8 are read`, where));
     } else {
       const bytes = shape.reduce((a, b) => a * b, elementBytes(dtype));
       if (bytes !== end - begin) {
-        add(weightProblem('E707', file, `${dtype} [${shape.join(', ')}] takes ${bytes} bytes, its range [${begin}, ${end}] has ${end - begin}`, where));
+        add(weightProblem('E727', file, `${dtype} [${shape.join(', ')}] takes ${bytes} bytes, its range [${begin}, ${end}] has ${end - begin}`, where));
       }
       if (dataStart + end > fileBytes) {
-        add(weightProblem('E709', file, `its data ends at byte ${dataStart + end} but the file has ${fileBytes}`, { ...where, hint: 'the file is truncated' }));
+        add(weightProblem('E729', file, `its data ends at byte ${dataStart + end} but the file has ${fileBytes}`, { ...where, hint: 'the file is truncated' }));
       }
       tensors.push({ name, dtype, shape, file, begin: dataStart + begin, end: dataStart + end });
     }
@@ -191,9 +191,9 @@ function checkLayout(tensors: readonly TensorInfo[], file: string, dataStart: nu
   let reached = dataStart;
   let previous = '';
   for (const { name, begin, end } of sorted) {
-    if (begin > reached) add(weightProblem('E708', file, `${begin - reached} bytes before it belong to no tensor`, { tensor: name }));
-    if (begin < reached) add(weightProblem('E708', file, `overlaps tensor '${previous}' by ${reached - begin} bytes`, { tensor: name }));
+    if (begin > reached) add(weightProblem('E728', file, `${begin - reached} bytes before it belong to no tensor`, { tensor: name }));
+    if (begin < reached) add(weightProblem('E728', file, `overlaps tensor '${previous}' by ${reached - begin} bytes`, { tensor: name }));
     if (end > reached) { reached = end; previous = name; }
   }
-  if (reached < fileBytes) add(weightProblem('E709', file, `${fileBytes - reached} bytes behind the last tensor belong to none`));
+  if (reached < fileBytes) add(weightProblem('E729', file, `${fileBytes - reached} bytes behind the last tensor belong to none`));
 }

@@ -10,11 +10,11 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A JSON file whose top level is an object. Throws PeelError: E715 with line and column where it is not; with `unique`, E705 for names there twice. */
+/** A JSON file whose top level is an object. Throws PeelError: E735 with line and column where it is not; with `unique`, E725 for names there twice. */
 export async function readJsonObject(file: string, options: { limit?: number; unique?: boolean } = {}): Promise<JsonObject> {
   const text = await readText(file, options.limit);
   const value = parse(text, file, options.unique ?? false);
-  if (!isObject(value)) throw weightError(weightProblem('E715', file, 'is valid JSON, but not an object'));
+  if (!isObject(value)) throw weightError(weightProblem('E735', file, 'is valid JSON, but not an object'));
   return value as JsonObject;
 }
 
@@ -28,11 +28,11 @@ function parse(text: string, file: string, unique: boolean): unknown {
     const { value, duplicates } = parseJson(text);
     if (unique && duplicates.length > 0) {
       throw weightError(...duplicates.slice(0, 50).map(({ key, line, column }) =>
-        ({ ...weightProblem('E705', file, `the name '${key}' is there twice`), location: { file, line, column } })));
+        ({ ...weightProblem('E725', file, `the name '${key}' is there twice`), location: { file, line, column } })));
     }
     return value;
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
-    throw weightError({ ...weightProblem('E715', file, `is not valid JSON: ${error.message}`), location: { file, line: error.line, column: error.column } });
+    throw weightError({ ...weightProblem('E735', file, `is not valid JSON: ${error.message}`), location: { file, line: error.line, column: error.column } });
   }
 }

@@ -3,22 +3,22 @@ import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics
 
 /** Stable codes of what can be wrong with a weights file. */
 export type WeightCode =
-  | 'E701' // the file is missing or cannot be read
-  | 'E702' // not a regular file
-  | 'E703' // the header's length does not fit the file
-  | 'E704' // the header is not what the format says
-  | 'E705' // a name twice
-  | 'E706' // an unknown or unsupported element type
-  | 'E707' // shape times element size differs from the byte range
-  | 'E708' // holes or overlaps between tensors
-  | 'E709' // the data is shorter or longer than the header says
-  | 'E710' // a shard index that is wrong
-  | 'E711' // a path that leaves the model's folder
-  | 'E712' // the file changed while it was read
-  | 'E713' // a tensor that the model needs is missing
-  | 'E714' // a tensor's shape does not fit the model
-  | 'E715' // a JSON file beside the weights that is wrong
-  | 'E716'; // NaN or infinity among the weights
+  | 'E721' // the file is missing or cannot be read
+  | 'E722' // not a regular file
+  | 'E723' // the header's length does not fit the file
+  | 'E724' // the header is not what the format says
+  | 'E725' // a name twice
+  | 'E726' // an unknown or unsupported element type
+  | 'E727' // shape times element size differs from the byte range
+  | 'E728' // holes or overlaps between tensors
+  | 'E729' // the data is shorter or longer than the header says
+  | 'E730' // a shard index that is wrong
+  | 'E731' // a path that leaves the model's folder
+  | 'E732' // the file changed while it was read
+  | 'E703' // a tensor that the model needs is missing
+  | 'E601' // a tensor's shape does not fit the model
+  | 'E735' // a JSON file beside the weights that is wrong
+  | 'E736'; // NaN or infinity among the weights
 
 /** One problem of file `file`; `tensor` and `column` (a byte of the file, from 1) where known. */
 export function weightProblem(

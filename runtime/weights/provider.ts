@@ -159,13 +159,13 @@ export class RecipeProvider implements WeightProvider {
     const recipe = this.recipes(slot.slot);
     const path = recipe?.path ?? slot.path ?? '';
     const spelled = `[${slot.shape.join(', ')}]${slot.derivation === undefined ? '' : ` (${slot.derivation})`}`;
-    if (!recipe) return { problems: [weightProblem('E713', this.name, `the spec's weight map has no entry for slot '${slot.slot}'`, { path })] };
+    if (!recipe) return { problems: [weightProblem('E703', this.name, `the spec's weight map has no entry for slot '${slot.slot}'`, { path })] };
     const stacked = recipe.stack;
     const fits = (name: string, e: number): string => name.replaceAll('{e}', String(e));
     const name = recipe.names.find((n) => this.source.tensors.has(fits(n, 0)));
     if (name === undefined) {
       if (recipe.fill !== undefined) return { pieces: [], fill: recipe.fill };
-      return { problems: [weightProblem('E713', this.name, `is missing: slot '${slot.slot}' ${spelled} needs it`,
+      return { problems: [weightProblem('E703', this.name, `is missing: slot '${slot.slot}' ${spelled} needs it`,
         { path, tensor: recipe.names.map((n) => fits(n, 0)).join(`' or '`) })] };
     }
     const pieces: Piece[] = [];
@@ -174,11 +174,11 @@ export class RecipeProvider implements WeightProvider {
     for (let e = 0; e < (stacked ?? 1); e++) {
       const tensor = fits(name, e);
       const info = this.source.tensors.get(tensor);
-      if (!info) { problems.push(weightProblem('E713', this.name, `is missing: slot '${slot.slot}' stacks ${stacked ?? 1} of them`, { path, tensor })); continue; }
+      if (!info) { problems.push(weightProblem('E703', this.name, `is missing: slot '${slot.slot}' stacks ${stacked ?? 1} of them`, { path, tensor })); continue; }
       const view = recipeView(recipe, info.shape, slot.slot.endsWith('.bias'));
-      if (typeof view === 'string') problems.push(weightProblem('E714', info.file, view, { path, tensor }));
+      if (typeof view === 'string') problems.push(weightProblem('E601', info.file, view, { path, tensor }));
       else if (!regroups(view.shape, want)) {
-        problems.push(weightProblem('E714', info.file, `has shape [${info.shape.join(', ')}], slot '${slot.slot}' needs ${spelled}`, { path, tensor }));
+        problems.push(weightProblem('E601', info.file, `has shape [${info.shape.join(', ')}], slot '${slot.slot}' needs ${spelled}`, { path, tensor }));
       } else pieces.push({ info, view });
     }
     return problems.length > 0 ? { problems } : { pieces };

@@ -14,17 +14,17 @@ export interface TensorSource {
 }
 
 async function readHeader(handle: fs.FileHandle, file: string, size: number): Promise<Header> {
-  if (size < 8) throw weightError(weightProblem('E703', file, `has ${size} bytes, a safetensors file starts with 8 bytes of header length`));
+  if (size < 8) throw weightError(weightProblem('E723', file, `has ${size} bytes, a safetensors file starts with 8 bytes of header length`));
   const lengthBytes = new Uint8Array(8);
   await readExactly(handle, file, lengthBytes, 0);
   const length = new DataView(lengthBytes.buffer).getBigUint64(0, true);
   if (length > BigInt(maxHeaderBytes)) {
-    throw weightError(weightProblem('E703', file, `its header would have ${length} bytes, at most ${maxHeaderBytes} are allowed`,
+    throw weightError(weightProblem('E723', file, `its header would have ${length} bytes, at most ${maxHeaderBytes} are allowed`,
       { hint: 'it may not be a safetensors file' }));
   }
   const dataStart = 8 + Number(length);
   if (dataStart > size) {
-    throw weightError(weightProblem('E703', file, `its header would end at byte ${dataStart} but the file has ${size}`, { hint: 'the file is truncated' }));
+    throw weightError(weightProblem('E723', file, `its header would end at byte ${dataStart} but the file has ${size}`, { hint: 'the file is truncated' }));
   }
   const bytes = new Uint8Array(Number(length));
   await readExactly(handle, file, bytes, 8);
@@ -32,7 +32,7 @@ async function readHeader(handle: fs.FileHandle, file: string, size: number): Pr
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw weightError(weightProblem('E704', file, 'its header is not valid UTF-8'));
+    throw weightError(weightProblem('E724', file, 'its header is not valid UTF-8'));
   }
   const { header, problems } = parseHeader(text, file, dataStart, size);
   if (problems.length > 0) throw weightError(...problems);
@@ -61,7 +61,7 @@ class SafetensorsFile implements TensorSource {
     const position = info.begin + from * size;
     switch (info.dtype) {
       case 'F8_E4M3': case 'F8_E5M2':
-        throw weightError(weightProblem('E706', info.file, `element type ${info.dtype} is not supported`,
+        throw weightError(weightProblem('E726', info.file, `element type ${info.dtype} is not supported`,
           { tensor: info.name, hint: 'convert the weights to BF16, F16 or F32' }));
       case 'F64': case 'I64': case 'U64': {
         const raw = new Uint8Array(target.length * size);
@@ -97,7 +97,7 @@ export async function openSafetensors(file: string): Promise<TensorSource & { re
 /** A whole tensor as f32 (integers are converted). Throws PeelError where `source` has no such tensor. */
 export async function readTensor(source: TensorSource, name: string, file = 'weights'): Promise<Float32Array> {
   const info = source.tensors.get(name);
-  if (!info) throw weightError(weightProblem('E713', file, 'is missing', { tensor: name }));
+  if (!info) throw weightError(weightProblem('E703', file, 'is missing', { tensor: name }));
   const target = new Float32Array(info.shape.reduce((a, b) => a * b, 1));
   await source.readInto(info, 0, target);
   return target;

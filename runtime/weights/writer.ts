@@ -59,7 +59,7 @@ export async function writeFileAtomically(file: string, bytes: Uint8Array | stri
     await fs.rename(temporary, file);
   } catch (error) {
     await fs.rm(temporary, { force: true });
-    throw new PeelError(ExitCode.fileSystem, [weightProblem('E701', file, `cannot be written: ${reason(error)}`)]);
+    throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', file, `cannot be written: ${reason(error)}`)]);
   }
 }
 

@@ -32,7 +32,7 @@ describe('a folder of shards', () => {
   it.each(['../up.safetensors', '/etc/passwd', 'https://x/y', 'a/../../b', 'C:\\x', '..\\x', ''])('refuses the shard name %j', async (name) => {
     const error = await problemsOf(openWeights(sharded({ a: name }, {})));
     expect(error.exitCode).toBe(11);
-    expect(error.diagnostics[0]?.code).toBe('E711');
+    expect(error.diagnostics[0]?.code).toBe('E731');
   });
 
   it('refuses symbolic links that leave the folder, and takes those of the Hugging Face cache', async () => {
@@ -55,7 +55,7 @@ describe('a folder of shards', () => {
   it('names every missing shard, and wrong shards with them', async () => {
     const error = await problemsOf(openWeights(sharded({ a: '1.st', b: '2.st', c: '3.st' }, { '3.st': new Uint8Array(3) })));
     expect(error.exitCode).toBe(11);
-    expect(error.diagnostics.map((d) => d.code)).toEqual(['E701', 'E701', 'E703']);
+    expect(error.diagnostics.map((d) => d.code)).toEqual(['E721', 'E721', 'E723']);
   });
 
   it('finds tensors in two shards, in none, and twice in the index', async () => {
@@ -73,13 +73,13 @@ describe('a model folder', () => {
     const empty = path.join(root.path, 'empty');
     mkdirSync(empty);
     expect((await problemsOf(openWeights(empty))).exitCode).toBe(14);
-    expect((await problemsOf(openModelFolder(empty))).message).toMatch(/config.json:1:1 E701 \/ is missing/);
+    expect((await problemsOf(openModelFolder(empty))).message).toMatch(/config.json:1:1 E721 \/ is missing/);
     expect((await problemsOf(openModelFolder(path.join(root.path, 'nowhere')))).exitCode).toBe(14);
   });
   it('shows where config.json is not JSON', async () => {
     const folder = path.join(root.path, 'broken');
     mkdirSync(folder);
     writeFileSync(path.join(folder, 'config.json'), '{\n  "a": 1,\n  "b": oops\n}');
-    expect((await problemsOf(openModelFolder(folder))).message).toMatch(/config.json:3:8 E715 \/ is not valid JSON: a value was expected, found 'oops'/);
+    expect((await problemsOf(openModelFolder(folder))).message).toMatch(/config.json:3:8 E735 \/ is not valid JSON: a value was expected, found 'oops'/);
   });
 });

@@ -77,12 +77,12 @@ describe('what does not fit', () => {
   it('says so for every slot, naming tensor, shapes and the spec', async () => {
     const mis = await provider({ w: [3, 2] }, 's.weight', [2, 3], recipe({}));
     expect(mis.check().map((d) => `${d.code} ${d.path} ${d.message}`)).toEqual([
-      `E714 /weights/w tensor 'w': has shape [3, 2], slot 's.weight' needs [2, 3]`]);
+      `E601 /weights/w tensor 'w': has shape [3, 2], slot 's.weight' needs [2, 3]`]);
     const missing = await provider({ v: [1] }, 's.weight', [2, 3], recipe({ names: ['w', 'u'] }));
     expect(missing.check()[0]?.message).toBe(`tensor 'w' or 'u': is missing: slot 's.weight' [2, 3] needs it`);
     expect((await problemsOf(missing.read('s.weight'))).exitCode).toBe(11);
     const experts = await provider({ 'e.0': [1, 1] }, 's.weight', [3, 1, 1], recipe({ names: ['e.{e}'], stack: 3 }));
-    expect(experts.check().map((d) => d.code)).toEqual(['E713', 'E713']);
+    expect(experts.check().map((d) => d.code)).toEqual(['E703', 'E703']);
     expect((await provider({ w: [1] }, 's.weight', [1], undefined)).check()[0]?.message).toMatch(/no entry/);
     expect(recipeView(recipe({ unpack: { outer: 1, parts: [2, 2], inner: 1, take: 0 } }), [5, 2], false)).toBe('its 5 rows are not 1 x (2 + 2) x 1');
   });

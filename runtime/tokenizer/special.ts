@@ -1,0 +1,74 @@
+/** Added and special tokens: finding them in text, and keeping a user's text from being taken for them. */
+import type { ChatMessage } from './tokenizer.ts';
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** The text that stands for it: its content, normalised where the text is. */
+  readonly match: string;
+  readonly special: boolean;
+  readonly normalized: boolean;
+  readonly stripLeft: boolean;
+  readonly stripRight: boolean;
+}
+
+/** The added tokens of a tokenizer.json, longest first. */
+export function addedTokens(json: Readonly<Record<string, unknown>>): AddedToken[] {
+  if (!Array.isArray(json.added_tokens)) return [];
+  const tokens: AddedToken[] = [];
+  for (const entry of json.added_tokens as unknown[]) {
+    if (typeof entry !== 'object' || entry === null) continue;
+    const { id, content, special, normalized, lstrip, rstrip } = entry as Record<string, unknown>;
+    if (typeof id !== 'number' || typeof content !== 'string' || content === '') continue;
+    tokens.push({ id, content, match: content, special: special === true, normalized: normalized === true, stripLeft: lstrip === true, stripRight: rstrip === true });
+  }
+  return tokens.sort((a, b) => b.content.length - a.content.length);
+}
+
+/** Cuts `text` at added tokens: leftmost first, the longest of those that start there. */
+export function splitAdded(text: string, tokens: readonly AddedToken[]): (string | AddedToken)[] {
+  if (tokens.length === 0) return [text];
+  const byFirst = new Map<string, AddedToken[]>();
+  for (const token of tokens) {
+    const first = token.match[0] ?? '';
+    const list = byFirst.get(first);
+    if (list) list.push(token);
+    else byFirst.set(first, [token]);
+  }
+  const parts: (string | AddedToken)[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length;) {
+    const found = byFirst.get(text[at] ?? '')?.find((token) => text.startsWith(token.match, at));
+    if (!found) { at++; continue; }
+    const before = text.slice(start, at);
+    parts.push(found.stripLeft ? before.trimEnd() : before, found);
+    at += found.match.length;
+    if (found.stripRight) while (at < text.length && /\s/.test(text[at] ?? '')) at++;
+    start = at;
+  }
+  parts.push(text.slice(start));
+  return parts;
+}
+
+/**
+ * Messages in which nothing looks like a special token: a character that occurs nowhere stands behind the first character of each
+ * such text, until `restore` takes it out of what a template made of it.
+ */
+export function escapeSpecial(messages: readonly ChatMessage[], special: readonly string[]): { escaped: ChatMessage[]; restore: (text: string) => string } {
+  const all = messages.map((m) => m.content + m.role).join('');
+  // Unicode's noncharacters, meant for such internal use.
+  const marker = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i)).find((c) => !all.includes(c)) ?? '\ufdd0';
+  const tokens = [...special].filter((s) => s.length > 1).sort((a, b) => b.length - a.length);
+  const escape = (text: string): string => {
+    let result = '';
+    for (let at = 0; at < text.length; at++) {
+      result += text[at] ?? '';
+      if (tokens.some((token) => text.startsWith(token, at))) result += marker;
+    }
+    return result;
+  };
+  return {
+    escaped: messages.map((m) => ({ role: escape(m.role), content: escape(m.content) })),
+    restore: (text) => text.replaceAll(marker, ''),
+  };
+}
