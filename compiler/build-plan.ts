@@ -1,0 +1,48 @@
+/** Graph + Target + Capacity -> ExecutionPlan: passes over the graph, a kernel an operator, passes over the kernels, then memory. */
+import { buffersRead, buffersWritten } from './kernels/sources.ts';
+import { checkSchedule } from './kernels/verify.ts';
+import { planMemory } from './memory.ts';
+import { runGraphPasses, runKernelPasses } from './passes/index.ts';
+import { schedule } from './schedule.ts';
+import type { Graph } from './graph/types.ts';
+import type { Schedule } from './kernels/types.ts';
+import type { Capacity, ExecutionPlan, FusionRecord, Target } from './plan.ts';
+
+export interface PlanOptions {
+  /** false: one kernel an operator. A list: passes to leave out, by name. Default: every pass. */
+  readonly fuse?: boolean | { readonly without: readonly string[] };
+  /** Graph outputs to keep in memory where a host may read them. Default: those of the last stage (logits, or all that are no tap of a layer). */
+  readonly outputs?: readonly string[];
+  /** Called with the schedule after each pass, for printing. */
+  readonly onPass?: (name: string, schedule: Schedule) => void;
+}
+
+/** Outputs that are there to look into the model, kept only where asked for. */
+const isTap = (name: string): boolean => name === 'embeddings' || name.startsWith('hidden.');
+export const defaultOutputs = (graph: Graph): string[] => {
+  const names = graph.outputs.map((o) => o.name);
+  return names.includes('logits') ? ['logits'] : names.filter((name) => !isTap(name));
+};
+
+export function buildPlan(graph: Graph, target: Target, capacity: Capacity, options: PlanOptions = {}): ExecutionPlan {
+  const kept = new Set(options.outputs ?? defaultOutputs(graph));
+  const wanted: Graph = { ...graph, outputs: graph.outputs.filter((o) => kept.has(o.name)) };
+  const fusions: FusionRecord[] = [];
+  const context = { target, fuse: options.fuse ?? true, record: (r: FusionRecord): void => { fusions.push(r); }, ...(options.onPass ? { onPass: options.onPass } : {}) };
+  const simple = runGraphPasses(wanted, context);
+  const fused = runKernelPasses(checkSchedule(schedule(simple), 'schedule'), simple, context);
+  const live = dropUnusedBuffers(checkSchedule(fused, 'passes'));
+  const { placements, slots, memory } = planMemory(live.buffers, live.kernels, live.outputs, capacity);
+  return {
+    peel: 1, kind: 'plan', model: graph.name, target, capacity, buffers: live.buffers, placements, slots, kernels: live.kernels,
+    weights: live.weights, states: live.states, outputs: live.outputs, fusions, memory,
+  };
+}
+
+/** Drops buffers that no kernel names any more and numbers kernels by position. */
+function dropUnusedBuffers(s: Schedule): Schedule {
+  const used = new Set([...s.kernels.flatMap((k) => [...buffersRead(k, false), ...buffersWritten(k)]), ...s.outputs.map((o) => o.buffer)]);
+  const buffers = s.buffers.filter((b) => used.has(b.id));
+  const names = new Set(buffers.filter((b) => b.role === 'weight').map((b) => b.name));
+  return { ...s, buffers, kernels: s.kernels.map((k, id) => ({ ...k, id })), weights: s.weights.filter((w) => names.has(w.slot)) };
+}

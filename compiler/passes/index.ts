@@ -1,0 +1,32 @@
+/** The passes in order, and how they are run. */
+import { checkSchedule } from '../kernels/verify.ts';
+import { closeSchedule, openSchedule } from '../kernels/sources.ts';
+import { attentionPass } from './attention.ts';
+import { inlinePass } from './inline.ts';
+import type { Graph } from '../graph/types.ts';
+import type { Schedule } from '../kernels/types.ts';
+import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
+
+export const graphPasses: readonly GraphPass[] = [];
+export const kernelPasses: readonly KernelPass[] = [attentionPass, inlinePass];
+
+const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse === 'boolean' ? fuse : !fuse.without.includes(name));
+
+export function runGraphPasses(graph: Graph, context: PipelineContext): Graph {
+  return graphPasses.reduce((g, pass) => (isOn(pass.name, context) ? pass.run(g) : g), graph);
+}
+
+export function runKernelPasses(schedule: Schedule, graph: Graph, context: PipelineContext): Schedule {
+  const nodes = new Map(graph.nodes.map((n) => [n.id, n]));
+  let open = openSchedule(schedule);
+  context.onPass?.('schedule', schedule);
+  for (const pass of kernelPasses) {
+    if (!isOn(pass.name, context)) continue;
+    open = pass.run(open, {
+      target: context.target, node: (id) => nodes.get(id),
+      record: (fired, origin, reason) => { if (reason !== '') context.record({ pass: pass.name, fired, origin, reason }); },
+    });
+    if (context.onPass) context.onPass(pass.name, checkSchedule(closeSchedule(open), pass.name));
+  }
+  return closeSchedule(open);
+}

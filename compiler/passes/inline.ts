@@ -1,0 +1,90 @@
+/**
+ * Elementwise and layout producers move into what reads them: a chain of any length becomes one kernel, a softmax takes in its
+ * mask, a norm its weights, reshapes and slices become index arithmetic. A producer with several readers moves only where it
+ * just moves data.
+ */
+import { countNodes, hasReduce, loadsOf } from '../kernels/scalar-expression.ts';
+import { isHeavy, isLayout, occurrences, repetition, type Occurrence } from './cost.ts';
+import { inlineIntoKernel } from './replace-loads.ts';
+import { mergedNodes, producerOf, Workspace } from './workspace.ts';
+import type { Buffer, Kernel, NestKernel, Store } from '../kernels/types.ts';
+import type { Scalar } from '../kernels/scalar.ts';
+import type { KernelPass } from './types.ts';
+
+/** Beyond this many nodes an expression costs more to compile than its kernel saves. */
+const MOST_NODES = 900;
+/** How many times over elementwise work may be repeated to save a pass over memory. */
+const MOST_REPEATS = 6;
+
+export const inlinePass: KernelPass = {
+  name: 'inline',
+  description: 'elementwise chains and layout changes become part of the kernel that reads them',
+  run(schedule, { record }) {
+    const w = new Workspace(schedule);
+    for (let place = 0; place < w.places; place++) {
+      const p = producerOf(w, place);
+      if (!p) continue;
+      const readers = w.readers(p.buffer.id);
+      const definition = { buffer: p.buffer.id, value: p.store.value };
+      const layout = isLayout(p.store.value);
+      const label = p.kernel.origin.label;
+      if (readers.length === 0) { w.remove(place); continue; }
+      if (readers.length > 1 && !layout) {
+        if (!hasReduce(p.store.value)) record(false, label, `its result is read by ${readers.length} kernels: computed once and kept`);
+        continue;
+      }
+      let left = readers.length;
+      for (const reader of readers) {
+        const consumer = w.at(reader) as Kernel;
+        const refusal = refuse(w, consumer, p, layout);
+        const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition);
+        if (!fused) {
+          if (refusal) record(false, label, `not into ${consumer.origin.label}: ${refusal}`);
+          continue;
+        }
+        w.replace(reader, { ...fused, nodes: mergedNodes(p.kernel, consumer) });
+        left--;
+        if (!layout) record(true, label, `computed inside ${describe(consumer)} ${consumer.origin.label}`);
+      }
+      if (left === 0) w.remove(place);
+    }
+    return w.finish();
+  },
+};
+
+const describe = (k: Kernel): string => (k.kind === 'nest' ? 'the kernel of' : `the ${k.kind} kernel of`);
+
+/** Why a value should not be computed where `consumer` reads it; empty reasons are for what another pass decides. */
+function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel; readonly store: Store; readonly buffer: Buffer }, layout: boolean): string | undefined {
+  const { value } = p.store;
+  const { space } = p.kernel;
+  const buffer = p.buffer.id;
+  switch (consumer.kind) {
+    case 'linear':
+      // Arithmetic in front of a product is decided by the linear-input pass, after what can go behind the product before it.
+      return layout ? undefined : '';
+    case 'argmax': return '';
+    case 'attention':
+      if (layout) return undefined;
+      return hasReduce(value) ? 'a reduction does not fit an attention kernel' : undefined;
+    case 'topk': case 'nest': {
+      const expressions = consumer.kind === 'nest' ? consumer.stores.map((s) => s.value) : [consumer.value];
+      const consumerSpace = consumer.kind === 'nest' ? consumer.space : [...consumer.rowShape, consumer.n];
+      const uses: Occurrence[] = expressions.flatMap((x) => occurrences(x, buffer, consumerSpace));
+      if (!layout && !hasReduce(value) && uses.some((u) => [...u.context].some((a) => a >= u.rank)) && followsProduct(w, value)) return '';
+      const size = expressions.reduce((n, x) => n + countNodes(x), 0) + uses.length * countNodes(value);
+      if (layout && uses.length <= 2) return undefined;
+      if (size > MOST_NODES) return `the joined expression would have ${size} nodes`;
+      const { elements, reduces, nested } = repetition(value, space, uses);
+      if (nested) return 'its reduction would be repeated inside another';
+      if (reduces > 2) return `its reduction would be computed ${Math.round(reduces)} times over`;
+      const most = isHeavy(value) ? MOST_REPEATS : MOST_REPEATS * 2;
+      if (!layout && elements > most) return `it would be computed ${Math.round(elements)} times over`;
+      return undefined;
+    }
+    default: return consumer satisfies never;
+  }
+}
+
+/** Elementwise work on what a product gave: it goes behind the product (see the epilogue pass) rather than into a reduction that reads it again. */
+const followsProduct = (w: Workspace, value: Scalar): boolean => loadsOf(value).some((l) => w.writer(l.source)?.kernel.kind === 'linear');
