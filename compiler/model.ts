@@ -250,16 +250,45 @@ export interface WeightRecipe {
   readonly stack?: number;
   /** View the rows as (outer, sum of parts, inner) and take part `take`. With experts in the file, per expert. */
   readonly unpack?: { readonly outer: number; readonly parts: readonly number[]; readonly inner: number; readonly take: number };
+  /** The file's first axis is the slot's first axis (experts stacked in the file), and the steps apply within each of its entries. */
+  readonly batched?: boolean;
   /** After unpacking rows into (outer, part * inner, k): swap the last two axes within each outer block (MLA's absorbed key matrix). */
   readonly transposeInner?: boolean;
-  /** Slot may be absent from the file; then it is filled with this value. */
+  /** Tensors may be absent from the file; then the slot is filled with this value. */
   readonly fill?: number;
   /** JSON pointer of the map entry in the spec. */
   readonly path: string;
 }
 
+/** How text becomes token ids: the tokenizer that comes with the weights, or one that the spec spells out. */
+export type TokenizerSpec = { readonly from: 'model' } | InlineTokenizer;
+export interface InlineTokenizer {
+  readonly from: 'spec';
+  readonly path: string;
+  readonly kind: 'bpe' | 'byte_bpe' | 'sentencepiece_bpe' | 'unigram' | 'wordpiece';
+  /** Tokens and their ids; `score` is the log probability of unigram pieces, 0 for the others. */
+  readonly vocab: readonly { readonly token: string; readonly id: number; readonly score: number }[];
+  /** The first merges first. */
+  readonly merges: readonly (readonly [string, string])[];
+  readonly unknown?: string;
+  readonly byteFallback: boolean;
+  readonly split: 'gpt2' | 'llama3' | 'qwen2' | 'whitespace' | 'digits_gpt2' | 'bert' | 'none';
+  readonly normalize: readonly ('nfc' | 'nfd' | 'nfkc' | 'nfkd' | 'lowercase' | 'strip_accents')[];
+  readonly spacePrefix: boolean;
+  readonly continuingPrefix: string;
+  readonly ignoreMerges: boolean;
+  readonly special: {
+    readonly begin?: string; readonly end: readonly string[]; readonly pad?: string; readonly separator?: string; readonly class?: string; readonly mask?: string;
+    readonly more: readonly string[];
+  };
+  readonly addBegin: boolean;
+  readonly addEnd: boolean;
+  readonly chatTemplate?: string;
+}
+
 export interface Model {
   readonly name: string;
+  readonly tokenizer: TokenizerSpec;
   readonly params: Readonly<Record<string, ParamValue>>;
   /** Width of the residual stream. */
   readonly dim: number;
