@@ -1,0 +1,96 @@
+/** Decides where a plan's weights lie on the device: which are packed into matrices, and how what is too large for one binding is cut. */
+import { InternalError } from '../../compiler/diagnostics.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
+import type { MatrixLayout } from './wgsl/linear.ts';
+import type { Part, Pieces } from './wgsl/module.ts';
+import { deviceError } from './errors.ts';
+
+/** The weights of one or more linear kernels, packed: row n of group g at (g * rows + n) * stride floats. */
+export interface Matrix extends MatrixLayout {
+  readonly key: string;
+  readonly weights: readonly Buffer[];
+  readonly order: LinearKernel['order'];
+  /** Each piece in its own buffer: rows of N where groups is 1, else groups. */
+  readonly parts: readonly Part[];
+}
+
+export interface WeightLayout {
+  readonly matrices: ReadonlyMap<string, Matrix>;
+  /** Matrices that are a plain weight, which other kernels read element by element as well. */
+  readonly plain: ReadonlyMap<BufferId, Matrix>;
+  /** Weights and constants that kernels read element by element, with the first element of each piece. */
+  readonly elements: ReadonlyMap<BufferId, Pieces>;
+}
+
+export const matrixKey = (kernel: LinearKernel): string => `${kernel.weights.length === 1 ? '' : kernel.order}:${kernel.weights.map((w) => w.buffer).join(',')}`;
+
+const count = (shape: Buffer['shape'], name: string): number => shape.reduce<number>((n, d) => {
+  if (typeof d !== 'number') throw new InternalError('webgpu', `weight ${name} has no fixed shape`);
+  return n * d;
+}, 1);
+
+/** Buffers that a kernel reads element by element. */
+export function elementReads(kernel: Kernel): BufferId[] {
+  switch (kernel.kind) {
+    case 'nest': case 'linear': case 'topk': return [...kernel.sources];
+    case 'attention': return [...kernel.sources, kernel.query.buffer, kernel.key.buffer, kernel.value.buffer, ...(kernel.sinks === undefined ? [] : [kernel.sinks])];
+    case 'argmax': return [kernel.input];
+    default: return kernel satisfies never;
+  }
+}
+
+export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLayout {
+  const buffers = new Map(plan.buffers.map((b) => [b.id, b]));
+  const find = (id: BufferId): Buffer => {
+    const b = buffers.get(id);
+    if (!b) throw new InternalError('webgpu', `no buffer ${id}`);
+    return b;
+  };
+  const read = new Set(plan.kernels.flatMap(elementReads));
+  const matrices = new Map<string, Matrix>();
+  const plain = new Map<BufferId, Matrix>();
+  for (const kernel of plan.kernels) {
+    if (kernel.kind !== 'linear') continue;
+    const key = matrixKey(kernel);
+    const step = Math.max(kernel.granule, kernel.order === 'interleaved' ? kernel.weights.length : 1);
+    const known = matrices.get(key);
+    if (known && (known.parts.length === 1 || known.parts.every((p) => p.from % step === 0))) continue;
+    if (known) throw new InternalError('webgpu', `${kernel.origin.label}: two kernels cut one weight at different rows`);
+    const weights = kernel.weights.map((w) => find(w.buffer));
+    const [first] = weights;
+    if (!first) throw new InternalError('webgpu', `${kernel.origin.label} has no weights`);
+    const shared = weights.length === 1 && read.has(first.id);
+    const groups = kernel.group === 'none' ? 1 : (first.shape[0] as number);
+    const rows = kernel.weights.reduce((n, w) => n + w.rows, 0);
+    const stride = shared ? kernel.k : Math.ceil(kernel.k / 4) * 4;
+    const parts = cut(groups > 1 || kernel.group !== 'none' ? groups : rows, (groups > 1 || kernel.group !== 'none' ? rows * stride : stride) * 4,
+      kernel.group === 'none' ? step : 1, maxBinding, first.name);
+    const matrix: Matrix = { key, weights, order: kernel.order, groups, rows, stride, parts, split: parts.length > 1 };
+    matrices.set(key, matrix);
+    if (shared) plain.set(first.id, matrix);
+  }
+  const elements = new Map<BufferId, Pieces>();
+  for (const id of read) {
+    const b = find(id);
+    if (b.role !== 'weight' && b.role !== 'constant') continue;
+    const matrix = plain.get(id);
+    const unit = matrix && (matrix.groups > 1 ? matrix.rows * matrix.stride : matrix.stride);
+    const row = count(b.shape.slice(1), b.name);
+    elements.set(id, matrix && unit !== undefined ? matrix.parts.map((p) => p.from * unit)
+      : cut(count(b.shape.slice(0, 1), b.name), row * 4, 1, maxBinding, b.name).map((p) => p.from * row));
+  }
+  return { matrices, plain, elements };
+}
+
+/** Cuts `total` units of `bytes` into as few equal runs as fit a binding, each but the last a multiple of `step`. */
+function cut(total: number, bytes: number, step: number, maxBinding: number, name: string): Part[] {
+  const most = Math.floor(maxBinding / bytes / step) * step;
+  if (total <= Math.floor(maxBinding / bytes)) return [{ from: 0, to: total }];
+  if (most === 0) {
+    throw deviceError('E902', `weight ${name} has rows of ${bytes} bytes; this adapter binds at most ${maxBinding} bytes at once`, 'use --device cpu');
+  }
+  const pieces = Math.ceil(total / most);
+  const each = Math.min(most, Math.ceil(total / pieces / step) * step);
+  return Array.from({ length: Math.ceil(total / each) }, (_, n) => ({ from: n * each, to: Math.min(total, (n + 1) * each) }));
+}

@@ -1,0 +1,59 @@
+/** Device buffers of a plan: one for each slot that is not a weight or a constant, the uniforms, and the uploaded weights. */
+import { InternalError } from '../../compiler/diagnostics.ts';
+import type { BufferId } from '../../compiler/kernels/types.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import { deviceError, type DeviceWatch } from './errors.ts';
+import type { DeviceMemory } from './executor.ts';
+import type { Matrix } from './layout.ts';
+import { BufferUsage } from './usage.ts';
+import type { DeviceWeights } from './weights.ts';
+
+const align = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16);
+
+export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weights: DeviceWeights, matrices: readonly Matrix[]): Promise<DeviceMemory> {
+  const { device } = watch;
+  const made: GPUBuffer[] = [...new Set([...weights.matrices.values(), ...weights.elements.values()].flat())];
+  const destroy = (): void => { for (const buffer of made) buffer.destroy(); };
+  try {
+    const roles = new Map(plan.buffers.map((b) => [b.id, b]));
+    const slotOf = new Map(plan.placements.map((p) => [p.buffer, p.slot]));
+    const slots = new Map<number, GPUBuffer>();
+    for (const { slot, bytes } of plan.slots) {
+      const held = plan.placements.filter((p) => p.slot === slot).map((p) => roles.get(p.buffer));
+      if (!held.some((b) => b && b.role !== 'weight' && b.role !== 'constant')) continue;
+      const label = held.find((b) => b)?.name ?? `slot ${slot}`;
+      if (bytes > plan.target.maxBindingBytes) {
+        throw deviceError('E902', `${label} needs ${bytes} bytes in one piece; this adapter binds at most ${plan.target.maxBindingBytes}`, 'a shorter --context, or --device cpu');
+      }
+      const buffer = await watch.guard(label, () => device.createBuffer({
+        label, size: align(bytes), usage: BufferUsage.storage | BufferUsage.copySource | BufferUsage.copyDestination,
+      }));
+      slots.set(slot, buffer);
+      made.push(buffer);
+    }
+    const uniform = device.createBuffer({ label: 'sizes', size: 32, usage: BufferUsage.uniform | BufferUsage.copyDestination });
+    made.push(uniform);
+    const parts = new Map<string, GPUBuffer>();
+    for (const { from, to } of matrices.filter((m) => m.split).flatMap((m) => m.parts)) {
+      if (parts.has(`${from} ${to}`)) continue;
+      const buffer = device.createBuffer({ label: 'part', size: 16, usage: BufferUsage.uniform | BufferUsage.copyDestination });
+      device.queue.writeBuffer(buffer, 0, new Int32Array([from, to, 0, 0]));
+      parts.set(`${from} ${to}`, buffer);
+      made.push(buffer);
+    }
+    const need = <T>(value: T | undefined, what: string): T => {
+      if (value === undefined) throw new InternalError('webgpu', `no device memory for ${what}`);
+      return value;
+    };
+    const buffer = (id: BufferId): GPUBuffer => need(slots.get(slotOf.get(id) ?? -1), `buffer ${id}`);
+    return {
+      uniform, destroy, buffer,
+      matrix: (key, part) => need(weights.matrices.get(key)?.[part], `matrix ${key}`),
+      element: (id, piece) => weights.elements.get(id)?.[piece] ?? buffer(id),
+      part: ({ from, to }) => need(parts.get(`${from} ${to}`), `part ${from}..${to}`),
+    };
+  } catch (error) {
+    destroy();
+    throw error;
+  }
+}

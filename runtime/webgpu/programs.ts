@@ -1,0 +1,44 @@
+/** Chooses a template for each kernel of a plan and writes its shaders. */
+import type { Dim } from '../../compiler/kernels/scalar.ts';
+import type { Buffer, BufferId, Kernel } from '../../compiler/kernels/types.ts';
+import type { Target } from '../../compiler/plan.ts';
+import { InternalError } from '../../compiler/diagnostics.ts';
+import { matrixKey, type Matrix, type WeightLayout } from './layout.ts';
+import { emitArgmax } from './wgsl/argmax.ts';
+import { emitAttention } from './wgsl/attention.ts';
+import { emitLinearThread } from './wgsl/linear-thread.ts';
+import { emitNest } from './wgsl/nest.ts';
+import { emitTopK } from './wgsl/topk.ts';
+import { extent, Module, type Dims, type Program } from './wgsl/module.ts';
+
+/** One way to run a kernel; the first whose condition holds for a step's sizes is taken. */
+export interface Variant {
+  readonly program: Program;
+  readonly when: (dims: Dims) => boolean;
+}
+export interface KernelPrograms {
+  readonly kernel: Kernel;
+  readonly variants: readonly Variant[];
+  readonly matrix?: Matrix;
+}
+
+export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: WeightLayout, target: Target): KernelPrograms {
+  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0]);
+  const always = (program: Program): KernelPrograms => ({ kernel, variants: [{ program, when: () => true }] });
+  switch (kernel.kind) {
+    case 'nest': return always(emitNest(module(), kernel, target.software));
+    case 'attention': return always(emitAttention(module(), kernel, target.software));
+    case 'topk': return always(emitTopK(module(), kernel));
+    case 'argmax': return always(emitArgmax(module(), kernel, target.software));
+    case 'linear': {
+      const matrix = layout.matrices.get(matrixKey(kernel));
+      if (!matrix) throw new InternalError('webgpu', `${kernel.origin.label} has no matrix`);
+      const rows: Dim = kernel.rowShape[0] ?? 1;
+      const one = emitLinearThread(module(), kernel, matrix, 1, target.maxWorkgroupSize);
+      if (kernel.group === 'expert') return { kernel, matrix, variants: [{ program: one, when: () => true }] };
+      const many = emitLinearThread(module(), kernel, matrix, 4, target.maxWorkgroupSize);
+      return { kernel, matrix, variants: [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: many, when: () => true }] };
+    }
+    default: return kernel satisfies never;
+  }
+}

@@ -1,0 +1,126 @@
+/** Uploads weights and constants, packing matrices on the way. */
+import { InternalError } from '../../compiler/diagnostics.ts';
+import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
+import type { WeightProvider } from '../backend.ts';
+import type { DeviceWatch } from './errors.ts';
+import type { Matrix, WeightLayout } from './layout.ts';
+import { BufferUsage } from './usage.ts';
+
+/** Bytes handed to the driver before waiting for it to have copied them. */
+const FLIGHT = 256 * 2 ** 20;
+/** Floats of one write. */
+const CHUNK = 2 ** 22;
+
+export interface DeviceWeights {
+  /** One device buffer for each piece. */
+  readonly matrices: ReadonlyMap<string, readonly GPUBuffer[]>;
+  readonly elements: ReadonlyMap<BufferId, readonly GPUBuffer[]>;
+}
+
+export async function uploadWeights(watch: DeviceWatch, buffers: readonly Buffer[], layout: WeightLayout, provider: WeightProvider): Promise<DeviceWeights> {
+  const upload = new Upload(watch);
+  const matrices = new Map<string, readonly GPUBuffer[]>();
+  const elements = new Map<BufferId, readonly GPUBuffer[]>();
+  try {
+    for (const matrix of layout.matrices.values()) {
+      const made = await upload.matrix(matrix, provider);
+      matrices.set(matrix.key, made);
+      const [only] = matrix.weights;
+      if (only && layout.plain.get(only.id) === matrix) elements.set(only.id, made);
+    }
+    for (const [id, starts] of layout.elements) {
+      const buffer = buffers.find((b) => b.id === id);
+      if (!buffer) throw new InternalError('webgpu', `no buffer ${id}`);
+      if (!elements.has(id)) elements.set(id, await upload.buffer(buffer, starts, provider));
+    }
+    await upload.settle();
+  } catch (error) {
+    for (const made of [...matrices.values(), ...elements.values()].flat()) made.destroy();
+    throw error;
+  }
+  return { matrices, elements };
+}
+
+class Upload {
+  private inFlight = 0;
+  constructor(private readonly watch: DeviceWatch) {}
+
+  private create(label: string, bytes: number): Promise<GPUBuffer> {
+    return this.watch.guard(label, () => this.watch.device.createBuffer({
+      label, size: Math.max(16, Math.ceil(bytes / 16) * 16), usage: BufferUsage.storage | BufferUsage.copyDestination | BufferUsage.copySource,
+    }));
+  }
+  private async write(target: GPUBuffer, at: number, data: Float32Array | Int32Array): Promise<void> {
+    for (let from = 0; from < data.length; from += CHUNK) {
+      const part = data.subarray(from, from + CHUNK);
+      this.watch.device.queue.writeBuffer(target, (at + from) * 4, part.buffer, part.byteOffset, part.byteLength);
+      this.inFlight += part.byteLength;
+      if (this.inFlight > FLIGHT) await this.settle();
+    }
+  }
+  async settle(): Promise<void> {
+    this.inFlight = 0;
+    await this.watch.device.queue.onSubmittedWorkDone();
+  }
+
+  async buffer(buffer: Buffer, starts: readonly number[], provider: WeightProvider): Promise<GPUBuffer[]> {
+    const data = buffer.role === 'constant' ? (buffer.dtype === 'i32' ? Int32Array : Float32Array).from(buffer.data ?? []) : await provider.read(buffer.name);
+    const total = buffer.shape.reduce<number>((n, d) => n * Number(d), 1);
+    if (data.length !== total) throw new InternalError('webgpu', `${buffer.name} has ${data.length} elements, not ${total}`);
+    const made: GPUBuffer[] = [];
+    for (const [n, start] of starts.entries()) {
+      const end = starts[n + 1] ?? total;
+      const target = await this.create(`weight ${buffer.name}`, (end - start) * 4);
+      await this.write(target, 0, data.subarray(start, end));
+      made.push(target);
+    }
+    return made;
+  }
+
+  async matrix(matrix: Matrix, provider: WeightProvider): Promise<GPUBuffer[]> {
+    const { groups, rows, stride, parts, weights } = matrix;
+    const grouped = weights[0]?.shape.length === 3;
+    const unit = grouped ? rows * stride : stride;
+    const label = `weight ${weights.map((w) => w.name).join(' + ')}`;
+    const made: GPUBuffer[] = [];
+    for (const part of parts) made.push(await this.create(label, (part.to - part.from) * unit * 4));
+    const k = Number(weights[0]?.shape.at(-1));
+    /** Writes floats from `at` (in the whole matrix) on, which may cross a piece's end. */
+    const put = async (at: number, data: Float32Array): Promise<void> => {
+      for (const [n, part] of parts.entries()) {
+        const [low, high] = [Math.max(at, part.from * unit), Math.min(at + data.length, part.to * unit)];
+        if (low < high) await this.write(made[n] as GPUBuffer, low - part.from * unit, data.subarray(low - at, high - at));
+      }
+    };
+    if (weights.length === 1 && stride === k) {
+      await this.plain(weights[0] as Buffer, provider, put);
+      return made;
+    }
+    const packed = new Float32Array(groups * rows * stride);
+    let before = 0;
+    for (const [which, weight] of weights.entries()) {
+      const data = await provider.read(weight.name);
+      const own = data.length / groups / k;
+      if (!Number.isInteger(own)) throw new InternalError('webgpu', `${weight.name} has ${data.length} elements`);
+      for (let g = 0; g < groups; g++) {
+        for (let r = 0; r < own; r++) {
+          const n = matrix.order === 'interleaved' ? r * weights.length + which : before + r;
+          packed.set(data.subarray((g * own + r) * k, (g * own + r + 1) * k), (g * rows + n) * stride);
+        }
+      }
+      before += own;
+    }
+    await put(0, packed);
+    return made;
+  }
+
+  /** A weight as it is; in runs of rows where it is large and the provider can. */
+  private async plain(weight: Buffer, provider: WeightProvider, put: (at: number, data: Float32Array) => Promise<void>): Promise<void> {
+    const [first = 1] = weight.shape;
+    const row = weight.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
+    const total = Number(first);
+    if (!provider.readRows || total * row <= 4 * CHUNK) return put(0, await provider.read(weight.name));
+    const step = Math.max(1, Math.floor((4 * CHUNK) / row));
+    for (let from = 0; from < total; from += step) await put(from * row, await provider.readRows(weight.name, from, Math.min(total, from + step)));
+  }
+}

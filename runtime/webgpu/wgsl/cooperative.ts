@@ -1,0 +1,49 @@
+/** Reductions that a whole workgroup computes together, leaving the result in every thread. */
+import { scalarKey } from '../../../compiler/kernels/scalar-expression.ts';
+import type { Scalar } from '../../../compiler/kernels/scalar.ts';
+import type { Emitter } from './emitter.ts';
+
+export type Reduce = Extract<Scalar, { op: 'reduce' }>;
+
+/** Reduces of `roots` whose free axes all lie in `known`, each once; what they need of one another comes first. */
+export function hoistable(emitter: Emitter, roots: readonly Scalar[], known: ReadonlySet<number>): Reduce[] {
+  const found = new Map<string, Reduce>();
+  const walk = (x: Scalar): void => {
+    switch (x.op) {
+      case 'const': case 'arg': case 'load': case 'accumulator': case 'index': return;
+      case 'unary': walk(x.x); return;
+      case 'binary': walk(x.a); walk(x.b); return;
+      case 'select': walk(x.condition); walk(x.then); walk(x.else); return;
+      case 'reduce': walk(x.body); if ([...emitter.freeAxes(x)].every((a) => known.has(a))) found.set(scalarKey(x), x); return;
+      default: return x satisfies never;
+    }
+  };
+  roots.forEach(walk);
+  return [...found.values()];
+}
+
+/**
+ * Statements that compute `x` with `size` threads: partial results over strided elements, then one exchange in workgroup memory.
+ * A software driver runs barriers slowly, so there each thread adds up all partial results itself after a single one; hardware
+ * folds them in halves. `scratch` is workgroup memory of `size` floats, used before and after. Control flow must be uniform here.
+ */
+export function cooperate(emitter: Emitter, x: Reduce, size: number, scratch: string, software: boolean): void {
+  const partial = emitter.fresh('r');
+  emitter.write(`var ${partial}: f32 = ${emitter.start(x.fn)};`);
+  emitter.loop(x.axis, 'lane', emitter.dim(x.extent), String(size), () => {
+    const value = emitter.scalar(x.body);
+    emitter.write(`${partial} = ${emitter.step(x.fn, partial, value)};`);
+  });
+  const total = emitter.fresh('r');
+  const other = emitter.fresh('n');
+  emitter.write('workgroupBarrier();', `${scratch}[lane] = ${partial};`, 'workgroupBarrier();');
+  if (software) {
+    emitter.write(`var ${total}: f32 = ${scratch}[0];`,
+      `for (var ${other}: i32 = 1; ${other} < ${size}; ${other} += 1) { ${total} = ${emitter.step(x.fn, total, `${scratch}[${other}]`)}; }`);
+  } else {
+    emitter.write(`for (var ${other}: i32 = ${size / 2}; ${other} > 0; ${other} >>= 1u) {`,
+      `  if (lane < ${other}) { ${scratch}[lane] = ${emitter.step(x.fn, `${scratch}[lane]`, `${scratch}[lane + ${other}]`)}; }`,
+      '  workgroupBarrier();', '}', `let ${total} = ${scratch}[0];`);
+  }
+  emitter.define(x, total);
+}

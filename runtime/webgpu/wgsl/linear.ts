@@ -1,0 +1,136 @@
+/** What the linear templates share: the loop space of a kernel, its input as vectors along k, and its stores. */
+import { InternalError } from '../../../compiler/diagnostics.ts';
+import { add, axis, int } from '../../../compiler/kernels/index-expression.ts';
+import { substituteAxes, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
+import { writeStore } from './stores.ts';
+import { ACCUMULATORS, Emitter } from './emitter.ts';
+import type { Module } from './module.ts';
+import type { LinearKernel } from '../../../compiler/kernels/types.ts';
+
+/** The packed weights of a linear kernel: rows [groups, N] of `stride` floats, N in the kernel's order. */
+export interface MatrixLayout {
+  readonly groups: number;
+  readonly rows: number;
+  readonly stride: number;
+  /** Cut into several storage bindings, each with a dispatch of its own. */
+  readonly split: boolean;
+}
+
+/** Axes that stand for the rows of a tile in substituted inputs: row r is axis TILE_ROW + r. */
+const TILE_ROW = 1000;
+
+export class LinearEmitter {
+  readonly emitter: Emitter;
+  /** Number of row axes; also the axis of k in the input and of n in the stores. */
+  readonly rank: number;
+  /** Rows of N in one step of the stores' last axis. */
+  readonly perPoint: number;
+  readonly matrix: string;
+  readonly vector: boolean;
+  private readonly part: string | undefined;
+  private accumulatorAt: (n: string) => string = () => { throw new InternalError('webgpu', 'no accumulator here'); };
+
+  constructor(readonly module: Module, readonly kernel: LinearKernel, readonly layout: MatrixLayout) {
+    this.rank = kernel.rowShape.length;
+    this.perPoint = kernel.order === 'interleaved' ? kernel.weights.length : 1;
+    this.emitter = new Emitter({
+      source: (n) => module.read(kernel.sources[n] as number),
+      use: (fn) => module.use(fn),
+      accumulator: (index) => this.accumulatorAt(index.at(-1) as string),
+    });
+    for (const store of kernel.stores) this.checkRows(store.value);
+    this.vector = layout.stride % 4 === 0;
+    this.matrix = module.bind({ kind: 'matrix', write: false }, this.vector ? 'array<vec4<f32>>' : 'array<f32>');
+    this.part = layout.split ? module.bind({ kind: 'part', write: false }, 'vec4<i32>') : undefined;
+  }
+
+  private checkRows(value: LinearKernel['input']): void {
+    visitScalar(value, (x) => {
+      if (x.op !== 'accumulator') return;
+      const own = x.index.slice(0, -1).every((i, n) => i.op === 'axis' && i.axis === n);
+      if (!own) throw new InternalError('webgpu', `${this.kernel.origin.label}: a store uses an accumulator of another row`);
+    });
+  }
+
+  /** First and past-the-end row of N (no groups) or group that this dispatch covers. */
+  get from(): string { return this.part ? `${this.part}.x` : '0'; }
+  get to(): string { return this.part ? `${this.part}.y` : String(this.kernel.group === 'none' ? this.layout.rows : this.layout.groups); }
+
+  /** Statements naming `row`: the matrix's row (in this binding) of N's row `n`, clamped into the binding; `group` is the head or expert. */
+  rowOffset(n: string, group: string | undefined): string {
+    const { rows, stride } = this.layout;
+    const unit = this.vector ? stride / 4 : stride;
+    const clamped = group === undefined ? `clamp(${n} - ${this.from}, 0, ${this.to} - ${this.from} - 1)`
+      : `(clamp(${group} - ${this.from}, 0, ${this.to} - ${this.from} - 1) * ${rows} + min(${n}, ${rows - 1}))`;
+    return `${clamped} * ${unit}`;
+  }
+
+  /** Four weights from k (a multiple of 4) on, of the row at `offset`. */
+  weights(offset: string, k: string): string {
+    if (this.vector) return `${this.matrix}[${offset} + (${k} >> 2u)]`;
+    return `vec4<f32>(${[0, 1, 2, 3].map((c) => `${this.matrix}[${offset} + ${k} + ${c}]`).join(', ')})`;
+  }
+  weight(offset: string, k: number): string {
+    return this.vector ? `${this.matrix}[${offset} + ${k >> 2}][${k & 3}]` : `${this.matrix}[${offset} + ${k}]`;
+  }
+
+  /** The input of tile row `r` at k + `shift`. Row axis 0 of tile rows is bound by `tileAxes`. */
+  input(r: number | undefined, shift: number, k?: number): LinearKernel['input'] {
+    const { rowShape, k: length, input } = this.kernel;
+    const position = k === undefined ? add(axis(this.rank), int(shift)) : int(k);
+    const extents = (n: number): (typeof rowShape)[number] | undefined => (n < this.rank ? rowShape[n] : n === this.rank ? length : undefined);
+    return substituteAxes(input, (n) => (n === this.rank ? position : n === 0 && r !== undefined ? axis(TILE_ROW + r) : undefined), extents);
+  }
+  /** Four inputs from the loop's k on as a vec4. */
+  inputs(r: number | undefined): string {
+    return `vec4<f32>(${[0, 1, 2, 3].map((c) => this.emitter.scalar(this.input(r, c))).join(', ')})`;
+  }
+  static tileAxes(names: readonly string[]): [number, string][] { return names.map((name, r) => [TILE_ROW + r, name]); }
+
+  /** Leading k that come in fours, and the rest. */
+  get fours(): number { return this.kernel.k - (this.kernel.k % 4); }
+  get tail(): number[] { return Array.from({ length: this.kernel.k % 4 }, (_, n) => this.fours + n); }
+
+  /**
+   * Statements of all stores at one point: `rows` names the row axes, `point` the last axis, `accumulator` reads row n of N.
+   * `guard` says whether the row and the point are real.
+   */
+  stores(rows: readonly string[], point: string, guard: string, accumulator: (n: string) => string): string[] {
+    const { emitter, kernel } = this;
+    this.accumulatorAt = accumulator;
+    const lines: string[] = [];
+    const first = Math.min(...kernel.stores.map((s) => s.from));
+    const last = Math.max(...kernel.stores.map((s) => s.to));
+    emitter.open(new Map([...rows.map((name, n) => [n, name] as const), [this.rank, point] as const, [ACCUMULATORS, '']]));
+    const guards = new Map<string, typeof kernel.stores[number][]>();
+    for (const store of kernel.stores) {
+      const key = store.from === first && store.to === last ? '' : `${point} >= ${store.from} && ${point} < ${store.to}`;
+      guards.set(key, [...(guards.get(key) ?? []), store]);
+    }
+    for (const [key, stores] of guards) {
+      emitter.open(new Map());
+      // Binding the point again keeps what these stores need inside their own guard.
+      emitter.open(new Map([[this.rank, point], [ACCUMULATORS, '']]));
+      for (const store of stores) writeStore(this.module, emitter, store);
+      const inner = [...emitter.close()];
+      const hoisted = emitter.close();
+      if (key === '') emitter.write(...hoisted, ...inner);
+      else emitter.write(...hoisted, `if (${key}) {`, ...inner.map((l) => `  ${l}`), '}');
+    }
+    lines.push(...emitter.close());
+    const whole = this.pointCount;
+    const range = [...(first > 0 ? [`${point} >= ${first}`] : []), ...(last < whole ? [`${point} < ${last}`] : [])];
+    return [`if (${[guard, ...range].join(' && ')}) {`, ...lines.map((l) => `  ${l}`), '}'];
+  }
+
+  /** Extent of the stores' last axis. */
+  get pointCount(): number { return this.layout.rows / this.perPoint; }
+
+  /** Rows of N that one workgroup takes: a multiple of the granule, at least `least`. */
+  tile(least: number): number {
+    const granule = Math.max(this.kernel.granule, this.perPoint);
+    return granule * Math.max(1, Math.floor(least / granule));
+  }
+  /** Whether every point uses only the accumulator of its own row of N. */
+  get direct(): boolean { return this.kernel.granule === 1 && this.perPoint === 1; }
+}

@@ -1,0 +1,118 @@
+/** Collects what one compute shader declares (bindings, workgroup memory, functions) and writes its text. */
+import { InternalError } from '../../../compiler/diagnostics.ts';
+import { mathFunctions, type MathFunction } from './math.ts';
+import type { SourceView } from './emitter.ts';
+import type { Buffer, BufferId } from '../../../compiler/kernels/types.ts';
+
+/** Sizes of a step, as in the plan's symbolic dimensions. */
+export interface Dims { readonly T: number; readonly P: number; readonly S: number; readonly R: number; readonly L: number }
+
+/** What a binding of group 1 is: a buffer of the plan (or one piece of a split one), a matrix packed for linear kernels, or the part uniform. */
+export type Binding =
+  | { readonly kind: 'buffer'; readonly buffer: BufferId; readonly piece: number; readonly write: boolean }
+  | { readonly kind: 'matrix'; readonly write: false }
+  | { readonly kind: 'part'; readonly write: false };
+
+/** A compute shader and how to run it. Programs with equal `code` share a pipeline. */
+export interface Program {
+  readonly code: string;
+  readonly bindings: readonly Binding[];
+  /** Workgroups for a step of these sizes. `part` restricts a linear kernel to some of its matrix (see `Part`). */
+  groups(dims: Dims, part: Part): readonly [number, number, number];
+}
+
+/** A piece of a matrix in its own storage binding: rows of N (or groups, for head and expert) `from`..`to`. */
+export interface Part { readonly from: number; readonly to: number }
+
+/** How a read-only buffer is cut into storage bindings: the first element of each piece, ascending from 0. */
+export type Pieces = readonly number[];
+
+/** Most workgroups along x before dispatches turn to y; both stay below the limit of 65535. */
+export const GROUPS_X = 32768;
+export const spread = (groups: number): readonly [number, number, number] => [Math.min(groups, GROUPS_X), Math.ceil(groups / GROUPS_X), 1];
+
+export class Module {
+  private readonly bindings: { binding: Binding; name: string; type: string }[] = [];
+  private readonly functions = new Set<MathFunction>();
+  private readonly declarations: string[] = [];
+  private readonly views = new Map<BufferId, SourceView>();
+  private count = 0;
+
+  constructor(private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces) {}
+
+  use(fn: MathFunction): void { this.functions.add(fn); }
+
+  bind(binding: Binding, type: string): string {
+    const name = `b${this.bindings.length}`;
+    this.bindings.push({ binding, name, type });
+    return name;
+  }
+
+  buffer(id: BufferId): Buffer {
+    const found = this.buffers[id]?.id === id ? this.buffers[id] : this.buffers.find((b) => b.id === id);
+    if (!found) throw new InternalError('webgpu', `no buffer ${id}`);
+    return found;
+  }
+
+  /** A buffer that the kernel reads, bound once. */
+  read(id: BufferId): SourceView {
+    const known = this.views.get(id);
+    if (known) return known;
+    const { dtype, shape } = this.buffer(id);
+    const starts = this.pieces(id);
+    const names = starts.map((_, piece) => this.bind({ kind: 'buffer', buffer: id, piece, write: false }, `array<${dtype}>`));
+    let element = (offset: string): string => `${names[0]}[${offset}]`;
+    if (names.length > 1) {
+      const fn = `load_${names[0]}`;
+      const tests = names.slice(0, -1).map((name, n) => `if (i < ${starts[n + 1]}) { return ${name}[i - ${starts[n]}]; }`);
+      this.declare(`fn ${fn}(i: i32) -> ${dtype} { ${tests.join(' ')} return ${names.at(-1)}[i - ${starts.at(-1)}]; }`);
+      element = (offset) => `${fn}(${offset})`;
+    }
+    const view = { dtype, shape, element };
+    this.views.set(id, view);
+    return view;
+  }
+
+  private readonly targets = new Map<BufferId, string>();
+  /** A buffer that the kernel writes, bound once. */
+  write(id: BufferId): string {
+    const known = this.targets.get(id);
+    if (known !== undefined) return known;
+    const name = this.bind({ kind: 'buffer', buffer: id, piece: 0, write: true }, `array<${this.buffer(id).dtype}>`);
+    this.targets.set(id, name);
+    return name;
+  }
+
+  declare(text: string): void { this.declarations.push(text); }
+
+  shared(type: string): string {
+    const name = `shared${this.count++}`;
+    this.declare(`var<workgroup> ${name}: ${type};`);
+    return name;
+  }
+
+  /** The program whose main function has this body; `lane`, `group` and `point` are the local, workgroup and global ids. */
+  program(workgroup: number, body: readonly string[], groups: Program['groups']): Program {
+    const storage = this.bindings.map(({ binding, name, type }, n) => (binding.kind === 'part'
+      ? `@group(1) @binding(${n}) var<uniform> ${name}: ${type};`
+      : `@group(1) @binding(${n}) var<storage, ${binding.write ? 'read_write' : 'read'}> ${name}: ${type};`));
+    const code = [
+      'struct Dims { T: i32, P: i32, S: i32, R: i32, L: i32 }',
+      '@group(0) @binding(0) var<uniform> dims: Dims;',
+      ...storage,
+      ...this.declarations,
+      mathFunctions(this.functions),
+      `@compute @workgroup_size(${workgroup})`,
+      'fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane_index: u32) {',
+      '  let lane = i32(lane_index);',
+      ...body.map((line) => `  ${line}`),
+      '}',
+      '',
+    ].filter((line) => line !== '').join('\n');
+    return { code, bindings: this.bindings.map((b) => b.binding), groups };
+  }
+}
+
+/** The number that a symbolic dimension stands for in a step. */
+export function extent(dim: number | keyof Dims, dims: Dims): number { return typeof dim === 'number' ? dim : dims[dim]; }
+export function product(shape: readonly (number | keyof Dims)[], dims: Dims): number { return shape.reduce<number>((n, d) => n * extent(d, dims), 1); }
