@@ -1,7 +1,6 @@
 /** Reductions that a whole workgroup computes together, leaving the result in every thread. */
-import { scalarKey } from '../../../compiler/kernels/scalar-expression.ts';
 import type { Scalar } from '../../../compiler/kernels/scalar.ts';
-import type { Emitter } from './emitter.ts';
+import { reduceKey, type Emitter } from './emitter.ts';
 
 export type Reduce = Extract<Scalar, { op: 'reduce' }>;
 
@@ -14,7 +13,7 @@ export function hoistable(emitter: Emitter, roots: readonly Scalar[], known: Rea
       case 'unary': walk(x.x); return;
       case 'binary': walk(x.a); walk(x.b); return;
       case 'select': walk(x.condition); walk(x.then); walk(x.else); return;
-      case 'reduce': walk(x.body); if ([...emitter.freeAxes(x)].every((a) => known.has(a))) found.set(scalarKey(x), x); return;
+      case 'reduce': walk(x.body); if ([...emitter.freeAxes(x)].every((a) => known.has(a))) found.set(reduceKey(x), x); return;
       default: return x satisfies never;
     }
   };

@@ -5,7 +5,7 @@
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { indexKey, visitIndex } from '../../../compiler/kernels/index-expression.ts';
 import { reduceStart } from '../../../compiler/kernels/scalar-functions.ts';
-import { nodeIndices, scalarKey, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
+import { nodeIndices, numberReduceAxes, scalarKey, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
 import type { BinaryFunction, Dim, DimName, Index, ReduceFunction, Scalar, Shape, UnaryFunction } from '../../../compiler/kernels/scalar.ts';
 import type { MathFunction } from './math.ts';
 
@@ -43,9 +43,13 @@ export function floatLiteral(value: number, use: (fn: MathFunction) => void): st
     return `bits(${Number.isNaN(x) ? '0x7fc00000u' : x > 0 ? '0x7f800000u' : '0xff800000u'})`;
   }
   if (Object.is(x, -0)) { use('bits'); return 'bits(0x80000000u)'; }
+  // Written shorter, the largest f32 would round up out of range.
+  if (Math.abs(x) >= 3.4028234e38) return `${x < 0 ? '-' : ''}3.402823466e+38f`;
   const text = [7, 8, 9].map((n) => Number(x.toPrecision(n))).find((n) => Math.fround(n) === x) ?? x;
   return `${String(text)}f`;
 }
+
+export const reduceKey = (x: Scalar): string => `s${scalarKey(x.op === 'reduce' ? numberReduceAxes(x, 500) : x)}`;
 
 export class Emitter {
   private readonly scopes: Scope[] = [];
@@ -80,7 +84,8 @@ export class Emitter {
   private key(x: Scalar): string {
     const known = this.keys.get(x);
     if (known !== undefined) return known;
-    const key = `s${scalarKey(x)}`;
+    // Equal reductions at unlike depths differ in their axis numbers only.
+    const key = reduceKey(x);
     this.keys.set(x, key);
     return key;
   }
