@@ -132,6 +132,9 @@ export class GraphBuilder {
   reduce(fn: 'sum' | 'max' | 'min' | 'mean', x: Node, axis: number): Node {
     return this.node({ op: 'reduce', fn, axis }, [x]);
   }
+  hasState(name: string): boolean {
+    return this.states.has(name);
+  }
   cache(state: string, x: Node): Node {
     const node = this.node({ op: 'cache', state }, [x]);
     const row = node.shape.slice(1).map((d) => {

@@ -1,7 +1,8 @@
 /** Multi-head, multi-query and grouped-query attention with their variations. */
 import { InternalError } from '../diagnostics.ts';
 import { add, arg, constant, div, mul, tokenPosition, unary } from '../graph/expressions.ts';
-import { activate, clampTo } from './activation.ts';
+import { activate } from './activation.ts';
+import { clampTo } from './builtin-activation.ts';
 import { lowerAttentionCore } from './attention-core.ts';
 import { labelled, project } from './context.ts';
 import { lowerHeadNorm, lowerNorm } from './norm.ts';

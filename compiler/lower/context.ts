@@ -3,6 +3,7 @@ import { add, arg } from '../graph/expressions.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/types.ts';
 import type { Model } from '../model.ts';
+import type { Scalar } from '../kernels/scalar.ts';
 
 export interface LowerContext {
   readonly graph: GraphBuilder;
@@ -13,6 +14,13 @@ export interface LowerContext {
   readonly shared: Map<string, Node>;
   /** Keys and values that each layer's attention keeps, for layers that read another's. */
   readonly keyValues: Map<number, { readonly k: Node; readonly v: Node }>;
+}
+
+/** What an activation needs beside its argument: weight nodes to append to the map's operands. */
+export interface BoundActivation {
+  readonly operands: readonly Node[];
+  /** The expression; `first` is the position of the first of `operands` in the map. */
+  readonly apply: (x: Scalar, first: number) => Scalar;
 }
 
 /** The value for `key`, built on first use. */

@@ -1,6 +1,7 @@
 /** Feed-forward networks, plain and gated. One function serves dense layers, shared experts and routed experts. */
 import { add, arg, binary, constant, mul } from '../graph/expressions.ts';
-import { bindActivation, clampTo } from './activation.ts';
+import { bindActivation } from './activation.ts';
+import { clampTo } from './builtin-activation.ts';
 import { labelled, project } from './context.ts';
 import { lowerNorm } from './norm.ts';
 import type { LowerContext } from './context.ts';

@@ -9,11 +9,11 @@ export function resolvePosition(field: Cursor, headDim: number, fallback: 'none'
   const rope = field.get('rope');
   const alibi = field.get('alibi');
   const relative = field.get('relative_bias');
-  const given = [rope, alibi, relative].filter((kind) => kind.present);
-  if (given.length > 1) field.report('E205', 'a position has one kind: rope, alibi or relative_bias');
+  const holds = (kind: Cursor): boolean => kind.present && kind.get('when').boolean(true);
+  const given = [holds(rope), holds(alibi), relative.present].filter(Boolean);
+  if (given.length > 1) field.report('E205', 'a position has one kind where its `when` holds: rope, alibi or relative_bias');
   if (!field.present && fallback === 'rope') return { kind: 'rope', dims: headDim, start: 0, theta: 10000, pairing: 'half', scaling: { type: 'none' } };
-  if (alibi.present) {
-    if (!alibi.get('when').boolean(true)) return none;
+  if (holds(alibi)) {
     return {
       kind: 'alibi',
       maxBias: alibi.get('max_bias').numberIn({ above: 0 }) ?? 8,

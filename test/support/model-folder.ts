@@ -1,0 +1,66 @@
+/** Opens Hugging Face folders for tests: the spec in models/ that their model_type picks, lowered, with their weights. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { formatDiagnostic } from '../../compiler/diagnostics.ts';
+import { loadSpec, readHeader } from '../../compiler/load.ts';
+import { lowerModel } from '../../compiler/lower/lower-model.ts';
+import { resolveModel } from '../../compiler/resolve.ts';
+import { openModelFolder, openWeights } from '../../runtime/weights/folder.ts';
+import { RecipeProvider } from '../../runtime/weights/provider.ts';
+import type { Diagnostic } from '../../compiler/diagnostics.ts';
+import type { Graph } from '../../compiler/graph/types.ts';
+import type { Model } from '../../compiler/model.ts';
+import type { WeightProvider } from '../../runtime/backend.ts';
+import type { ReadFile } from '../../compiler/load.ts';
+
+export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url));
+export const goldenFolder = fileURLToPath(new URL('../golden', import.meta.url));
+
+export const readDisk: ReadFile = (file) => (existsSync(file) ? readFileSync(file) : undefined);
+
+export interface OpenedModel {
+  readonly model: Model;
+  readonly graph: Graph;
+  readonly weights: WeightProvider;
+  /** Warnings of resolution: config.json keys that nothing reads. */
+  readonly warnings: readonly Diagnostic[];
+  dispose(): Promise<void>;
+}
+
+function throwErrors(diagnostics: readonly Diagnostic[]): void {
+  const errors = diagnostics.filter((d) => d.severity === 'error');
+  if (errors.length > 0) throw new Error(errors.map((d) => formatDiagnostic(d, true)).join('\n'));
+}
+
+/** The spec in models/ for a model_type. */
+export function specFor(modelType: string): string {
+  for (const name of readdirSync(modelsFolder).filter((n) => n.endsWith('.yaml'))) {
+    const file = path.join(modelsFolder, name);
+    const { spec } = loadSpec(file, readDisk, modelsFolder);
+    if (spec && readHeader(spec.root).modelTypes.includes(modelType)) return file;
+  }
+  throw new Error(`no spec for ${modelType}`);
+}
+
+/** Opens a folder with its own spec, or with `specFile`. */
+export async function openModel(folder: string, specFile?: string): Promise<OpenedModel> {
+  const { config } = await openModelFolder(folder);
+  const loaded = loadSpec(specFile ?? specFor(String(config['model_type'])), readDisk, modelsFolder);
+  throwErrors(loaded.diagnostics);
+  if (!loaded.spec) throw new Error('the spec did not load');
+  const resolved = resolveModel(loaded.spec, { config }, 'huggingface');
+  throwErrors(resolved.diagnostics);
+  if (!resolved.model?.recipes) throw new Error('the spec did not resolve');
+  const lowered = lowerModel(resolved.model);
+  throwErrors(lowered.diagnostics);
+  if (!lowered.graph) throw new Error('the model did not lower');
+  const source = await openWeights(folder);
+  return {
+    model: resolved.model,
+    graph: lowered.graph,
+    weights: new RecipeProvider(source, lowered.graph.weights, resolved.model.recipes, folder),
+    warnings: resolved.diagnostics,
+    dispose: () => source.dispose(),
+  };
+}
