@@ -1,5 +1,8 @@
 /** Dawn in Node, from the npm package `webgpu`. The only file here that needs Node. */
 import { existsSync, readdirSync } from 'node:fs';
+import { describeAdapter, findAdapter, type AdapterReport } from './adapter.ts';
+import { WebGpuBackend, type WebGpuOptions } from './backend.ts';
+import { deviceError } from './errors.ts';
 
 export interface GpuHandle {
   readonly gpu: GPU;
@@ -36,5 +39,27 @@ export function mayHaveHardwareGpu(platform: NodeJS.Platform = process.platform)
     return readdirSync('/dev/dri').some((name) => name.startsWith('renderD') || name.startsWith('card'));
   } catch {
     return false;
+  }
+}
+
+/** The WebGPU backend on this machine's best adapter. Throws PeelError (exit 13) where there is none. */
+export async function openWebGpu(options: Omit<WebGpuOptions, 'gpu' | 'release'> = {}): Promise<WebGpuBackend> {
+  const handle = await openNodeGpu();
+  if (!handle) throw deviceError('E901', `WebGPU has no binary for ${process.platform} on ${process.arch}`, 'use --device cpu');
+  return WebGpuBackend.open({ gpu: handle.gpu, release: handle.release, ...options });
+}
+
+/** What `--device auto` goes by: the hardware adapter if there is one, and in words what was found. */
+export async function probeHardware(): Promise<{ readonly adapter?: AdapterReport; readonly reason: string }> {
+  if (!mayHaveHardwareGpu()) return { reason: 'this machine has no GPU' };
+  const handle = await openNodeGpu();
+  if (!handle) return { reason: `WebGPU has no binary for ${process.platform} on ${process.arch}` };
+  try {
+    const adapter = await findAdapter(handle.gpu);
+    if (!adapter) return { reason: 'no WebGPU adapter was found' };
+    const report = describeAdapter(adapter);
+    return report.software ? { reason: `the only WebGPU adapter, ${report.name}, is emulated in software` } : { adapter: report, reason: `${report.name} is a hardware GPU` };
+  } finally {
+    handle.release();
   }
 }

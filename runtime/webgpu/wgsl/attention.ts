@@ -37,7 +37,7 @@ export function emitAttention(module: Module, kernel: AttentionKernel, software:
 
   // One block of keys.
   emitter.open(new Map());
-  emitter.write('workgroupBarrier();', `let last = min(start + ${block}, to);`, `var high: f32 = ${lowest};`);
+  emitter.write('workgroupBarrier();', `let last = min(start + ${block}, endKey);`, `var high: f32 = ${lowest};`);
   accumulator = () => 'dot';
   emitter.open(new Map([[2, 's'], [ACCUMULATORS, '']]));
   emitter.write(`let kAt = ${element(kernel.key, 's', 'g')};`, ...dotProduct(headDim, query, k.element));
@@ -59,7 +59,7 @@ export function emitAttention(module: Module, kernel: AttentionKernel, software:
       `  out${c} = out${c} * shrink + sum;`, '}');
   }
   const body = emitter.close();
-  emitter.write(`for (var start: i32 = from; start < to; start += ${block}) {`, ...body.map((l) => `  ${l}`), '}');
+  emitter.write(`for (var start: i32 = firstKey; start < endKey; start += ${block}) {`, ...body.map((l) => `  ${l}`), '}');
 
   // The stores: own elements in registers where that is all they use, else the row is staged.
   const mixed = (c: number): string => `(out${c} / total)`;
@@ -100,7 +100,7 @@ function usesOwnOnly(kernel: AttentionKernel): boolean {
   return own;
 }
 
-/** Statements naming the first and past-the-end key that token `t` sees: `from` and `to`. */
+/** Statements naming the first and past-the-end key that token `t` sees: `firstKey` and `endKey`. */
 function keyRange({ mask }: AttentionKernel, keys: string): string[] {
   const low: string[] = ['0'];
   const high: string[] = [keys];
@@ -116,7 +116,7 @@ function keyRange({ mask }: AttentionKernel, keys: string): string[] {
     }
   }
   const fold = (fn: string, list: readonly string[]): string => list.reduce((a, b) => `${fn}(${a}, ${b})`);
-  return ['let at = dims.P + t;', `let from = ${fold('max', low)};`, `let to = ${fold('min', high)};`];
+  return ['let at = dims.P + t;', `let firstKey = ${fold('max', low)};`, `let endKey = ${fold('min', high)};`];
 }
 
 /** Statements naming `dot`: the staged query times the key at kAt, in four partial sums. */
