@@ -1,0 +1,61 @@
+/** What every kernel template starts from: its function, its buffers, the sizes of the step. */
+import { InternalError } from '../../../compiler/diagnostics.ts';
+import type { Buffer, BufferId, Kernel } from '../../../compiler/kernels/types.ts';
+import type { Dim, DimName, Index } from '../../../compiler/kernels/scalar.ts';
+import { linearize, storedElements, type Format } from '../layout.ts';
+import type { MathLibrary } from '../math/library.ts';
+import type { FunctionBuilder } from '../wasm/function.ts';
+import { i32, load, type I32 } from '../wasm/value.ts';
+import { Emitter, type Element } from './emitter.ts';
+import type { ProductLibrary } from './products.ts';
+import type { RowLibrary } from './rows.ts';
+
+/** Byte addresses of the sizes that a step is run with, in the control block. */
+export const dimAddress: Readonly<Record<DimName, number>> = { T: 64, P: 68, S: 72, R: 76, L: 80 };
+export const dimNames: readonly DimName[] = ['T', 'P', 'S', 'R', 'L'];
+
+/** A buffer as a kernel sees it. `capacity`: its shape with every dimension at its largest. */
+export interface BufferInfo {
+  readonly buffer: Buffer;
+  readonly format: Format;
+  readonly capacity: readonly number[];
+}
+
+/** The compile-time surroundings of a kernel. */
+export interface KernelSite {
+  readonly f: FunctionBuilder;
+  readonly math: MathLibrary;
+  readonly threads: number;
+  /** The running thread's number, 0 .. threads-1. */
+  readonly thread: I32;
+  /** The running thread's scratch memory; `scratchBytes` of it were asked for by the template. */
+  readonly scratch: I32;
+  readonly info: (id: BufferId) => BufferInfo;
+  /** The buffer's first byte. */
+  readonly base: (id: BufferId) => I32;
+  /** The largest value of a dimension. */
+  readonly capacityOf: (d: Dim) => number;
+  /** Inner loops shared by all kernels of the module. */
+  readonly products: ProductLibrary;
+  readonly rows: RowLibrary;
+}
+
+export function makeEmitter(site: KernelSite, kernel: Pick<Kernel, 'sources'>): Emitter {
+  const { f } = site;
+  const dims = new Map<DimName, I32>(dimNames.map((name) => [name, f.let(load('i32.load', i32(dimAddress[name])))]));
+  return new Emitter(f, site.math, {
+    source(e, source, index) {
+      const id = kernel.sources[source];
+      if (id === undefined) throw new InternalError('cpu', `a kernel has no source ${source}`);
+      return bufferElement(site, e, id, index);
+    },
+  }, dims);
+}
+
+/** The element of a buffer at an index (one per axis). */
+export function bufferElement(site: KernelSite, e: Emitter, id: BufferId, index: readonly Index[]): Element {
+  const { buffer, format, capacity } = site.info(id);
+  const safe = buffer.shape.every((d, n) => e.within(index[n] ?? { op: 'int', value: 0 }, d));
+  const linear = linearize(index, buffer.shape, format, e.extents);
+  return { name: `b${id}`, base: site.base(id), linear, dtype: buffer.dtype, low: i32(0), count: i32(storedElements(capacity, format)), safe };
+}

@@ -1,0 +1,88 @@
+/**
+ * The inner loops of products with f32 weights in block order (see layout.ts): functions shared by every linear kernel of a
+ * module, so that they are compiled and optimised once. A quantised format brings functions of the same shape.
+ */
+import { madd, type Features } from '../simd.ts';
+import type { FunctionBuilder, FunctionHandle, Local } from '../wasm/function.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { add, f32x4, i32, load, mul, op, type I32 } from '../wasm/value.ts';
+
+/** (x, w, k, out, blocks): out[8 b + r] = sum over i of x[i] w[b][i][r]. */
+export type VectorProduct = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
+/** (x0, x1, x2, x3, w, k, out, outStride, blocks): the same for four rows; row m's results are at out + m outStride (bytes). */
+export type TileProduct = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
+
+export class ProductLibrary {
+  private vectorHandle: VectorProduct | undefined;
+  private tileHandle: TileProduct | undefined;
+
+  constructor(private readonly module: ModuleBuilder, private readonly features: Features) {}
+
+  vector(): VectorProduct {
+    this.vectorHandle ??= this.define('vectorProduct', 1);
+    return this.vectorHandle;
+  }
+
+  tile(): TileProduct {
+    this.tileHandle ??= this.define('tileProduct', 4);
+    return this.tileHandle;
+  }
+
+  private define(name: string, rows: 1): VectorProduct;
+  private define(name: string, rows: 4): TileProduct;
+  private define(name: string, rows: 1 | 4): VectorProduct | TileProduct {
+    if (rows === 1) {
+      const f = this.module.function(name, ['i32', 'i32', 'i32', 'i32', 'i32'], undefined);
+      const [x, w, k, out, blocks] = f.params;
+      writeProduct(f as unknown as FunctionBuilder, this.features, [x], w, k, out, i32(0), blocks);
+      return f.handle;
+    }
+    const f = this.module.function(name, ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined);
+    const [x0, x1, x2, x3, w, k, out, outStride, blocks] = f.params;
+    writeProduct(f as unknown as FunctionBuilder, this.features, [x0, x1, x2, x3], w, k, out, outStride, blocks);
+    return f.handle;
+  }
+}
+
+/** Steps of k written out in a turn of the loop. */
+const unroll = 4;
+
+function writeProduct(
+  f: FunctionBuilder, features: Features, rows: readonly I32[], w: Local<'i32'>, k: I32, out: Local<'i32'>, outStride: I32, blocks: I32,
+): void {
+  // One row alone keeps `unroll` running sums, or each addition would wait for the one before; four rows are enough by themselves.
+  const chains = rows.length === 1 ? unroll : 1;
+  const pointers = rows.map(() => f.local('i32'));
+  const sums = rows.map(() => Array.from({ length: chains }, () => [f.local('v128'), f.local('v128')] as const));
+  const wide = f.let(op('i32.and', k, i32(-unroll)));
+  const step = (count: number): void => {
+    for (let u = 0; u < count; u++) {
+      const low = f.let(load('v128.load', w, 32 * u));
+      const high = f.let(load('v128.load', w, 32 * u + 16));
+      rows.forEach((_, m) => {
+        const x = f.let(load('v128.load32_splat', pointers[m]!, 4 * u));
+        const [a, b] = sums[m]![u % chains]!;
+        f.set(a, madd(features, low, x, a));
+        f.set(b, madd(features, high, x, b));
+      });
+    }
+    f.set(w, add(w, i32(32 * count)));
+    for (const p of pointers) f.set(p, add(p, i32(4 * count)));
+  };
+  const block = f.local('i32');
+  const i = f.local('i32');
+  f.countedLoop(block, i32(0), blocks, 1, () => {
+    rows.forEach((x, m) => f.set(pointers[m]!, x));
+    for (const row of sums) for (const pair of row) for (const sum of pair) f.set(sum, f32x4(0));
+    f.countedLoop(i, i32(0), wide, unroll, () => step(unroll));
+    f.countedLoop(i, wide, k, 1, () => step(1));
+    rows.forEach((_, m) => {
+      const at = f.let(add(out, mul(outStride, i32(m))));
+      for (const half of [0, 1] as const) {
+        const total = sums[m]!.slice(1).reduce((sum, pair) => op('f32x4.add', sum, pair[half]), op('f32x4.add', sums[m]![0]![half], f32x4(0)));
+        f.store('v128.store', at, total, 16 * half);
+      }
+    });
+    f.set(out, add(out, i32(32)));
+  });
+}

@@ -1,0 +1,81 @@
+/** Where the elements of a buffer lie in memory. */
+import { add, div, indexKey, int, mod, mul } from '../../compiler/kernels/index-expression.ts';
+import { simplifyIndex, type Extents } from '../../compiler/kernels/simplify-index.ts';
+import type { DimName, Index, Shape } from '../../compiler/kernels/scalar.ts';
+
+/**
+ * How a weight is stored.
+ * rows: row-major. blocks: the matrix's rows in blocks of 8, and in a block the 8 elements of one column side by side, so that a
+ * product reads one sequential stream and needs no horizontal sums: element (n, k) of [N, K] is at ((n / 8) K + k) 8 + n % 8, and
+ * the last block is filled up with zeros. A stack of matrices [groups, N, K] is one such block list after another.
+ */
+export type Format = 'rows' | 'blocks';
+export const blockRows = 8;
+
+/** Elements that a buffer of this shape takes, padding included. */
+export function storedElements(shape: readonly number[], format: Format): number {
+  const count = shape.reduce((product, d) => product * d, 1);
+  if (format === 'rows') return count;
+  const rows = shape[shape.length - 2] ?? 1;
+  return (count / rows) * Math.ceil(rows / blockRows) * blockRows;
+}
+
+/** A sum of indices, each times a product of run-time dimensions: an element's number in a buffer with symbolic inner axes. */
+export type Linear = readonly { readonly index: Index; readonly dims: readonly DimName[] }[];
+
+export function linearKey(linear: Linear): string {
+  return linear.map((t) => `${t.dims.join('*')}:${indexKey(t.index)}`).join('+');
+}
+
+export function mapLinear(linear: Linear, change: (index: Index) => Index): Linear {
+  return linear.map((t) => ({ index: change(t.index), dims: t.dims }));
+}
+
+/** The element's number, in memory order. */
+export function linearize(index: readonly Index[], shape: Shape, format: Format, extents: Extents): Linear {
+  if (format === 'blocks') return [{ index: simplifyIndex(blockElement(index, shape), extents), dims: [] }];
+  const groups = new Map<string, { index: Index; readonly dims: readonly DimName[] }>();
+  let stride = 1;
+  let dims: DimName[] = [];
+  for (let n = shape.length - 1; n >= 0; n--) {
+    const key = dims.join('*');
+    const term = mul(index[n] ?? int(0), stride);
+    const group = groups.get(key);
+    groups.set(key, { index: group ? add(group.index, term) : term, dims });
+    const d = shape[n] ?? 1;
+    if (typeof d === 'number') stride *= d;
+    else dims = [...dims, d].sort();
+  }
+  return mapLinear([...groups.values()], (i) => simplifyIndex(i, extents));
+}
+
+function blockElement(index: readonly Index[], shape: Shape): Index {
+  const rows = Number(shape[shape.length - 2]);
+  const k = Number(shape[shape.length - 1]);
+  const n = index[shape.length - 2] ?? int(0);
+  const column = index[shape.length - 1] ?? int(0);
+  const within = add(add(mul(div(n, blockRows), blockRows * k), mul(column, blockRows)), mod(n, blockRows));
+  let group: Index = int(0);
+  for (let a = 0; a < shape.length - 2; a++) group = add(mul(group, Number(shape[a])), index[a] ?? int(0));
+  return add(mul(group, Math.ceil(rows / blockRows) * blockRows * k), within);
+}
+
+/** Copies a matrix (or a stack of them) into block order. `target` holds storedElements values and is zero where nothing is written. */
+export function packBlocks(source: Float32Array, target: Float32Array, shape: readonly number[], firstGroup = 0): void {
+  const rows = shape[shape.length - 2] ?? 1;
+  const k = shape[shape.length - 1] ?? 1;
+  const groups = source.length / (rows * k);
+  const groupSize = Math.ceil(rows / blockRows) * blockRows * k;
+  for (let g = 0; g < groups; g++) {
+    const from = g * rows * k;
+    const to = (firstGroup + g) * groupSize;
+    for (let n = 0; n < rows; n += blockRows) {
+      const block = to + n * k;
+      const lanes = Math.min(blockRows, rows - n);
+      for (let r = 0; r < lanes; r++) {
+        const row = from + (n + r) * k;
+        for (let i = 0, at = block + r; i < k; i++, at += blockRows) target[at] = source[row + i] as number;
+      }
+    }
+  }
+}
