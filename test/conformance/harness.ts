@@ -1,6 +1,7 @@
 /** Runs a conformance case on a backend and on the reference, step by step, and compares every output. */
 import { referenceBackend } from '../../runtime/reference/executor.ts';
 import type { Executor, WeightProvider } from '../../runtime/backend.ts';
+import type { Capacity } from '../../compiler/plan.ts';
 import type { ConformanceCase } from './case.ts';
 
 /** A small generator with a full period of 2^32, seeded by a text. */
@@ -26,6 +27,13 @@ export function weightsOf(c: ConformanceCase): WeightProvider {
       return Promise.resolve(Float32Array.from({ length: count }, (_, i) => c.values?.(name, i, random) ?? random() * 2 - 1));
     },
   };
+}
+
+/** Just enough for the case's steps. */
+export function capacityOf(c: ConformanceCase): Capacity {
+  const most = Math.max(...c.steps);
+  const total = c.steps.reduce((sum, n) => sum + n, 0);
+  return { maxTokens: most, context: c.fresh ? most : total, maxLogitRows: c.logitRows ?? 1 };
 }
 
 /** Sum of squared differences over the sum of squares; NaN and unlike infinities give NaN. */

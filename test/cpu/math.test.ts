@@ -9,7 +9,7 @@ const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 const floats = new Float32Array(memory.buffer);
 
 async function compile(name: UnaryName | BinaryName, relaxedSimd: boolean): Promise<(x: number, y?: number) => number> {
-  const module = new ModuleBuilder({ initial: 1, maximum: 1, shared: true });
+  const module = new ModuleBuilder();
   const library = new MathLibrary(module, { relaxedSimd });
   const f = module.function('f', [], undefined);
   const two = name === 'pow' || name === 'sinOfProduct' || name === 'cosOfProduct';
@@ -18,7 +18,7 @@ async function compile(name: UnaryName | BinaryName, relaxedSimd: boolean): Prom
   const value = two ? call(library.binary(name), x, y) : call(library.unary(name), x);
   f.store('v128.store', i32(0), value, 32);
   module.export('f', f.handle);
-  const { instance } = await WebAssembly.instantiate(module.finish(), { env: { memory } });
+  const { instance } = await WebAssembly.instantiate(module.finish({ initial: 1, maximum: 1, shared: true }), { env: { memory } });
   const run = instance.exports['f'] as () => void;
   let lane = 0;
   return (a, b = 1) => {

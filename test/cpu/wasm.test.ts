@@ -5,7 +5,7 @@ import { ByteWriter } from '../../runtime/cpu/wasm/bytes.ts';
 import { add, atomic, choose, f32, f32x4, i32, i64, lane, load, mul, op, shuffle } from '../../runtime/cpu/wasm/value.ts';
 
 async function instantiate(module: ModuleBuilder, memory?: WebAssembly.Memory): Promise<Record<string, (...args: number[]) => number>> {
-  const bytes = module.finish();
+  const bytes = module.finish(memory ? { initial: 1, maximum: 1, shared: true } : undefined);
   const { instance } = await WebAssembly.instantiate(bytes, memory ? { env: { memory } } : {});
   return instance.exports as Record<string, (...args: number[]) => number>;
 }
@@ -65,7 +65,7 @@ describe('the assembler', () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     const floats = new Float32Array(memory.buffer);
     floats.set([1, 2, 3, 4, 10, 20, 30, 40]);
-    const module = new ModuleBuilder({ initial: 1, maximum: 1, shared: true });
+    const module = new ModuleBuilder();
     const f = module.function('f', ['i32'], 'i32');
     const x = f.let(load('v128.load', f.params[0]));
     const y = f.let(load('v128.load', f.params[0], 16));

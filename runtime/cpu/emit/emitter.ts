@@ -366,6 +366,12 @@ export class Emitter {
     return lanes ? index.map((i) => this.atLane(i, l, lanes)) : [...index];
   }
 
+  /** Stores the value of an expression; into an i32 buffer an `index` goes without the detour over a float. */
+  store(target: Element, x: Scalar): void {
+    if (target.dtype === 'i32' && x.op === 'index') this.f.store('i32.store', this.address(target, false), this.index(x.index));
+    else this.storeScalar(target, this.scalar(x));
+  }
+
   storeScalar(target: Element, value: F32): void {
     if (target.dtype === 'i32') this.f.store('i32.store', this.address(target, false), op('i32.trunc_sat_f32_s', value));
     else this.f.store('f32.store', this.address(target, false), value);

@@ -42,19 +42,24 @@ export interface LinearPlan {
 }
 
 function planLinear(kernel: LinearKernel, direct: boolean, rowCapacity: number): LinearPlan {
-  const n = totalRows(kernel);
-  const quantum = Math.min((kernel.granule * blockRows) / gcd(kernel.granule, blockRows), roundUp(n, blockRows));
-  const panel = Math.min(Math.max(quantum, Math.floor(panelBytes / (4 * kernel.k) / quantum) * quantum), roundUp(n, quantum));
+  const n = columns(kernel);
+  const sections = sectionsOf(kernel);
+  const granule = kernel.granule / gcd(kernel.granule, sections);
+  const quantum = Math.min((granule * blockRows) / gcd(granule, blockRows), roundUp(n, blockRows));
+  const panel = Math.min(Math.max(quantum, Math.floor(panelBytes / (4 * kernel.k * sections) / quantum) * quantum), roundUp(n, quantum));
   const fitting = Math.floor(chunkBytes / (4 * kernel.k) / 4) * 4;
   const most = kernel.group === 'expert' ? (direct ? 4096 : 256) : 64;
   const chunk = Math.max(4, Math.min(most, direct ? most : Math.max(16, fitting), roundUp(rowCapacity, 4)));
-  const scratchBytes = (direct ? 0 : roundUp(4 * chunk * kernel.k, 64)) + 4 * tileStride(panel) + (kernel.group === 'expert' ? 8 * chunk : 0) + 64;
+  const scratchBytes = (direct ? 0 : roundUp(4 * chunk * kernel.k, 64)) + 4 * sections * sectionBytes(panel) + (kernel.group === 'expert' ? 8 * chunk : 0) + 64;
   return { quantum, panel, chunk, direct, rowCapacity, scratchBytes };
 }
 
-const totalRows = (kernel: LinearKernel): number => kernel.weights.reduce((sum, w) => sum + w.rows, 0);
-/** Bytes of a row of sums: up to 7 more on either side where a panel begins or ends inside a block. */
-const tileStride = (panel: number): number => 4 * (panel + 2 * blockRows);
+/** Interleaved weights are computed side by side, each into a section of its own; a column is then a row of each weight. */
+const sectionsOf = (kernel: LinearKernel): number => (kernel.order === 'interleaved' ? kernel.weights.length : 1);
+const columns = (kernel: LinearKernel): number =>
+  kernel.order === 'interleaved' ? (kernel.weights[0]?.rows ?? 0) : kernel.weights.reduce((sum, w) => sum + w.rows, 0);
+/** Bytes of a section of a row of sums: up to 7 more on either side where a panel begins or ends inside a block. */
+const sectionBytes = (panel: number): number => 4 * (panel + 2 * blockRows);
 
 export function emitLinear(site: KernelSite, kernel: LinearKernel): { readonly scratchBytes: number } {
   const e = makeEmitter(site, kernel);
@@ -75,14 +80,19 @@ class LinearWriter {
 
   constructor(private readonly site: KernelSite, private readonly kernel: LinearKernel, private readonly e: Emitter) {
     this.axis = kernel.rowShape.length;
-    this.n = totalRows(kernel);
+    this.n = columns(kernel);
     const rowCapacity = kernel.rowShape.reduce<number>((product, d) => product * site.capacityOf(d), 1);
     this.plan = planLinear(kernel, this.isDirect(), rowCapacity);
     const { f, scratch } = site;
     this.sums = f.let(add(scratch, i32(this.plan.direct ? 0 : roundUp(4 * this.plan.chunk * kernel.k, 64))));
-    this.choices = f.let(add(this.sums, i32(4 * tileStride(this.plan.panel))));
+    this.choices = f.let(add(this.sums, i32(4 * this.rowBytes)));
     this.list = f.let(add(this.choices, i32(4 * this.plan.chunk)));
     this.inputs = scratch;
+  }
+
+  /** Bytes of a row of sums, all sections. */
+  private get rowBytes(): number {
+    return sectionsOf(this.kernel) * sectionBytes(this.plan.panel);
   }
 
   /** A plain load whose elements lie side by side along k. */
@@ -264,7 +274,7 @@ class LinearWriter {
         });
         const m = f.local('i32');
         f.countedLoop(m, i32(0), count, 1, () => {
-          const sums = f.let(add(this.sums, mul(m, i32(tileStride(this.plan.panel)))));
+          const sums = f.let(add(this.sums, mul(m, i32(this.rowBytes))));
           this.withRow(f.let(flat(f.let(add(position, m)))), () => this.epilogue(sums, from, to));
         });
       });
@@ -276,11 +286,14 @@ class LinearWriter {
     const { f, products } = this.site;
     const { k } = this.kernel;
     let offset = 0;
+    let section = 0;
+    const interleaved = this.kernel.order === 'interleaved';
     for (const weight of this.kernel.weights) {
       const { format } = this.site.info(weight.buffer);
       if (format !== 'blocks') throw new InternalError('cpu', `a product with a weight in ${format} order`);
       const groupBytes = roundUp(weight.rows, blockRows) * k * 4;
       const base = offset;
+      const sectionStart = section * sectionBytes(this.plan.panel);
       const low = f.let(choose(op('i32.gt_s', from, i32(base)), sub(from, i32(base)), i32(0)));
       const high = f.let(sub(choose(op('i32.lt_s', to, i32(base + weight.rows)), to, i32(base + weight.rows)), i32(base)));
       const run = (): void => {
@@ -288,14 +301,22 @@ class LinearWriter {
         const blocks = sub(op('i32.shr_u', add(high, i32(blockRows - 1)), i32(3)), block);
         const w = add(add(this.site.base(weight.buffer), mul(group, i32(groupBytes))), mul(block, i32(4 * blockRows * k)));
         const column = sub(add(mul(block, i32(blockRows)), i32(base + blockRows)), from);
-        const out = add(this.sums, mul(column, i32(4)));
+        const out = add(add(this.sums, i32(sectionStart)), mul(column, i32(4)));
         const [x0, x1, x2, x3] = rows;
-        if (x0 && x1 && x2 && x3) f.run(products.tile(), x0, x1, x2, x3, w, i32(k), out, i32(tileStride(this.plan.panel)), blocks);
+        if (x0 && x1 && x2 && x3) f.run(products.tile(), x0, x1, x2, x3, w, i32(k), out, i32(this.rowBytes), blocks);
         else if (x0) f.run(products.vector(), x0, w, i32(k), out, blocks);
       };
       f.if(op('i32.lt_s', low, high), run);
-      offset += weight.rows;
+      if (interleaved) section++;
+      else offset += weight.rows;
     }
+  }
+
+  /** The element of a row of sums that holds accumulator n. */
+  private column(n: Index): Index {
+    const m = sectionsOf(this.kernel);
+    if (m === 1) return n;
+    return { op: 'add', a: { op: 'div', a: n, by: m }, b: { op: 'mul', a: { op: 'mod', a: n, by: m }, by: sectionBytes(this.plan.panel) / 4 } };
   }
 
   /** Stores of one row for outputs from..to. */
@@ -305,11 +326,11 @@ class LinearWriter {
     // The sum of output n is at origin + 4 n.
     const origin = f.let(sub(add(sums, i32(4 * blockRows)), mul(from, i32(4))));
     const outer = e.resolver;
-    const width = f.let(sub(to, from));
+    const width = f.let(add(sub(to, from), i32((sectionsOf(kernel) - 1) * (sectionBytes(this.plan.panel) / 4))));
     e.resolver = {
       source: (emitter, source, index) => outer.source(emitter, source, index),
       accumulator: (emitter, index) => {
-        const linear = [{ index: index[index.length - 1] ?? int(0), dims: [] }];
+        const linear = [{ index: this.column(index[index.length - 1] ?? int(0)), dims: [] }];
         return emitter.element('sums', origin, linear, 'f32', from, width, false);
       },
     };
@@ -348,6 +369,7 @@ class LinearWriter {
   /** The size of the blocks of N over which the epilogue reduces, where cuts respect them. */
   private reductionBlock(stores: LinearKernel['stores'], low: number, high: number): number | undefined {
     const block = blockOfReductions(stores.map((s) => s.value), this.axis, this.n);
-    return block !== undefined && [this.kernel.granule, low, high].every((n) => n % block === 0) ? block : undefined;
+    const granule = this.kernel.granule / gcd(this.kernel.granule, sectionsOf(this.kernel));
+    return block !== undefined && [granule, low, high].every((n) => n % block === 0) ? block : undefined;
   }
 }

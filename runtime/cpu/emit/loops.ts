@@ -18,13 +18,15 @@ export interface Target {
   readonly index: readonly Index[];
   readonly value: Scalar;
   readonly element: (index: readonly Index[]) => Element;
+  /** Set where the target is an i32 buffer. */
+  readonly whole?: boolean;
 }
 
 /** Stores every target at every point of the loops, outermost first. */
 export function emitLoops(e: Emitter, loops: readonly Loop[], targets: readonly Target[]): void {
   const [loop, ...inner] = loops;
   if (!loop) {
-    for (const t of targets) e.storeScalar(t.element(t.index), e.scalar(t.value));
+    for (const t of targets) e.store(t.element(t.index), t.value);
     return;
   }
   if (inner.length === 0) {
@@ -43,7 +45,9 @@ function emitLanes(e: Emitter, loop: Loop, targets: readonly Target[]): void {
   const { f } = e;
   const known = loop.from.constant !== undefined && loop.to.constant !== undefined ? loop.to.constant - loop.from.constant : undefined;
   const lanes = { axis: loop.axis, align: loop.align % 4 === 0 ? 4 : loop.align % 2 === 0 ? 2 : 1 };
-  const vectors = known === undefined || known >= 4;
+  // Whole numbers are stored one by one.
+  const whole32 = targets.some((t) => t.whole === true);
+  const vectors = !whole32 && (known === undefined || known >= 4);
   for (const t of targets) {
     e.hoist(t.value, vectors ? lanes : undefined);
     e.withAxis(loop.axis, i32(0), loop.extent, () => {
@@ -67,7 +71,7 @@ function emitLanes(e: Emitter, loop: Loop, targets: readonly Target[]): void {
   const empty = known === undefined ? f.let(op('i32.le_s', loop.to, loop.from)) : undefined;
   const tail = (): void => f.countedLoop(counter, from, loop.to, 1, () => {
     e.withAxis(loop.axis, counter, loop.extent, () => e.insideLoop(loop.axis, () => {
-      for (const t of targets) e.storeScalar(t.element(t.index), e.scalar(t.value));
+      for (const t of targets) e.store(t.element(t.index), t.value);
     }));
   });
   if (empty) f.if(op('i32.eqz', empty), tail);

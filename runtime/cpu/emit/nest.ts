@@ -21,7 +21,7 @@ export function emitNest(site: KernelSite, kernel: NestKernel): void {
   const { axes, stores } = normalize(kernel);
   const bounds = partition(site, axes, (d) => e.dim(d));
   const loops = axes.map((a, n): Loop => ({ ...a, ...bounds[n]! }));
-  const targets = stores.map((s) => ({ index: s.index, value: s.value, element: (index: readonly Index[]) => bufferElement(site, e, s.buffer, index) }));
+  const targets = stores.map((s) => ({ index: s.index, value: s.value, whole: site.info(s.buffer).buffer.dtype === 'i32', element: (index: readonly Index[]) => bufferElement(site, e, s.buffer, index) }));
   emitLoops(e, loops, targets);
 }
 

@@ -16,8 +16,6 @@ export class ModuleBuilder {
   private readonly bodies: FunctionBuilder[] = [];
   private readonly exports: { readonly name: string; readonly index: number }[] = [];
 
-  constructor(private readonly memory?: MemoryImport) {}
-
   /** Declares a function; write its body with the builder before `finish`. */
   function<const P extends readonly ValueType[], R extends ValueType | undefined>(name: string, params: P, result: R): FunctionBuilder<P, R> {
     const key = `${params.join(' ')}>${result ?? ''}`;
@@ -38,7 +36,8 @@ export class ModuleBuilder {
     return this.bodies.length;
   }
 
-  finish(): Uint8Array<ArrayBuffer> {
+  /** The module's bytes. `memory` is imported where it is given. */
+  finish(memory?: MemoryImport): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
     section(out, 1, (s) => {
@@ -52,7 +51,6 @@ export class ModuleBuilder {
         s.bytes(result === '' ? [0] : [1, valueTypeByte[result as ValueType]]);
       }
     });
-    const memory = this.memory;
     if (memory) {
       section(out, 2, (s) => {
         s.unsigned(1);

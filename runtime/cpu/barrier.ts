@@ -1,0 +1,76 @@
+/**
+ * Meeting points of threads, in memory. A thread that comes early spins for some tens of microseconds (a round trip of 0.2 us)
+ * and then sleeps (70 us): pure spinning would starve the others where there are more threads than cores.
+ */
+import { control } from './control.ts';
+import type { FunctionBuilder, FunctionHandle } from './wasm/function.ts';
+import type { ModuleBuilder } from './wasm/module.ts';
+import { add, atomic, i32, i64, load, op, type I32 } from './wasm/value.ts';
+
+/** Sleepers look around this often, so that the failure of another thread does not keep them for ever. */
+const napNanoseconds = 200_000_000n;
+
+/** Waits until the word at `address` differs from `old`; traps where a thread has failed. */
+function awaitChange(f: FunctionBuilder, address: number, old: I32, sleepers: number | undefined): void {
+  const unchanged = (): I32 => op('i32.eq', load('i32.atomic.load', i32(0), address), old);
+  const left = f.let(load('i32.load', i32(0), control.spins));
+  f.block((done) => {
+    f.loop((spin) => {
+      f.branchIf(done, op('i32.eqz', unchanged()));
+      f.set(left, add(left, i32(-1)));
+      f.branchIf(spin, op('i32.gt_s', left, i32(0)));
+    });
+    if (sleepers !== undefined) f.drop(atomic('i32.atomic.rmw.add', i32(0), sleepers, i32(1)));
+    f.block((awake) => {
+      f.loop((nap) => {
+        f.if(load('i32.atomic.load', i32(0), control.failed), () => f.unreachable());
+        f.branchIf(awake, op('i32.eqz', unchanged()));
+        f.drop(atomic('memory.atomic.wait32', i32(0), address, old, i64(napNanoseconds)));
+        f.branch(nap);
+      });
+    });
+    if (sleepers !== undefined) f.drop(atomic('i32.atomic.rmw.sub', i32(0), sleepers, i32(1)));
+  });
+}
+
+/** A function that returns once all threads have called it. */
+export function defineBarrier(module: ModuleBuilder, threads: number): FunctionHandle<readonly [], undefined> {
+  const f = module.function('barrier', [], undefined);
+  const builder = f as unknown as FunctionBuilder;
+  if (threads === 1) return f.handle;
+  const generation = f.let(load('i32.atomic.load', i32(0), control.generation));
+  const last = op('i32.eq', atomic('i32.atomic.rmw.add', i32(0), control.arrived, i32(1)), i32(threads - 1));
+  f.if(last, () => {
+    f.store('i32.atomic.store', i32(0), i32(0), control.arrived);
+    f.store('i32.atomic.store', i32(0), add(generation, i32(1)), control.generation);
+    f.if(load('i32.atomic.load', i32(0), control.sleepers), () => {
+      f.drop(atomic('memory.atomic.notify', i32(0), control.generation, i32(threads)));
+    });
+  }, () => awaitChange(builder, control.generation, generation, control.sleepers));
+  return f.handle;
+}
+
+/** What a worker runs: for every step that the host announces, `step`; returns when it is told to stop. */
+export function defineServe(module: ModuleBuilder, step: FunctionHandle<readonly ['i32'], undefined>): FunctionHandle<readonly ['i32'], undefined> {
+  const f = module.function('serve', ['i32'], undefined);
+  const builder = f as unknown as FunctionBuilder;
+  const seen = f.let(i32(0));
+  f.block((end) => {
+    f.loop((next) => {
+      awaitChange(builder, control.step, seen, undefined);
+      f.set(seen, load('i32.atomic.load', i32(0), control.step));
+      f.branchIf(end, load('i32.atomic.load', i32(0), control.stop));
+      f.run(step, f.params[0]);
+      f.branch(next);
+    });
+  });
+  return f.handle;
+}
+
+/** Announces a step (or the end) to the workers, from the host's thread. */
+export function defineAnnounce(module: ModuleBuilder, threads: number): FunctionHandle<readonly [], undefined> {
+  const f = module.function('announce', [], undefined);
+  f.drop(atomic('i32.atomic.rmw.add', i32(0), control.step, i32(1)));
+  f.drop(atomic('memory.atomic.notify', i32(0), control.step, i32(threads)));
+  return f.handle;
+}

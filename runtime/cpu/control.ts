@@ -1,0 +1,20 @@
+/** The control block at the start of memory: byte addresses of what threads and host exchange. The words that threads spin on have cache lines of their own. */
+export const control = {
+  /** Sizes of the step: `dimAddress` in emit/kernel.ts. */
+  dims: 64,
+  /** Counts steps: a worker waits for it to change. */
+  step: 128,
+  /** 1 when the workers are to end. */
+  stop: 132,
+  /** Threads that have come to the present barrier. */
+  arrived: 192,
+  /** Counts barriers. */
+  generation: 256,
+  /** Threads that sleep at the present barrier. */
+  sleepers: 320,
+  /** 1 once a thread has failed: nobody waits for it any more. */
+  failed: 384,
+  /** Turns of the waiting loop before a thread goes to sleep. */
+  spins: 388,
+  end: 1024,
+} as const;

@@ -1,0 +1,57 @@
+/** Byte addresses of a plan's buffers in the one memory of the module. */
+import { InternalError } from '../../compiler/diagnostics.ts';
+import { largest } from '../../compiler/memory.ts';
+import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import { control } from './control.ts';
+import type { BufferInfo } from './emit/kernel.ts';
+import { storedElements, type Format } from './layout.ts';
+
+/** Room around every buffer, for vectors that are partly outside it. */
+const margin = 64;
+const align = (n: number): number => Math.ceil(n / 64) * 64;
+
+export interface PlacedBuffer extends BufferInfo {
+  readonly address: number;
+}
+
+export interface MemoryMap {
+  readonly buffers: ReadonlyMap<BufferId, PlacedBuffer>;
+  /** The first byte after all buffers; scratch memory begins there. */
+  readonly end: number;
+}
+
+/** Weights that some product reads are stored in blocks, whoever else reads them (a tied embedding). */
+function formats(plan: ExecutionPlan): ReadonlyMap<BufferId, Format> {
+  const inBlocks = new Map<BufferId, Format>();
+  for (const kernel of plan.kernels) if (kernel.kind === 'linear') for (const w of kernel.weights) inBlocks.set(w.buffer, 'blocks');
+  return inBlocks;
+}
+
+export function placeBuffers(plan: ExecutionPlan): MemoryMap {
+  const format = formats(plan);
+  const info = (buffer: Buffer): BufferInfo =>
+    ({ buffer, format: format.get(buffer.id) ?? 'rows', capacity: buffer.shape.map((d) => largest(d, plan.capacity)) });
+  const placements = new Map(plan.placements.map((p) => [p.buffer, p]));
+  const slotBytes = new Map<number, number>();
+  for (const buffer of plan.buffers) {
+    const placement = placements.get(buffer.id);
+    if (!placement) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) has no place`);
+    const { capacity, format: stored } = info(buffer);
+    slotBytes.set(placement.slot, Math.max(slotBytes.get(placement.slot) ?? 0, 4 * storedElements(capacity, stored)));
+  }
+  let next: number = control.end;
+  const slots = new Map<number, number>();
+  for (const [slot, bytes] of slotBytes) {
+    next += margin;
+    slots.set(slot, next);
+    next = align(next + bytes);
+  }
+  const buffers = new Map<BufferId, PlacedBuffer>();
+  for (const buffer of plan.buffers) {
+    const address = slots.get(placements.get(buffer.id)?.slot ?? -1);
+    if (address === undefined) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) has no slot`);
+    buffers.set(buffer.id, { ...info(buffer), address });
+  }
+  return { buffers, end: next + margin };
+}

@@ -1,0 +1,192 @@
+/**
+ * The module of a plan: a function for every distinct kernel, with the addresses of its buffers as parameters, and one function
+ * `step(thread)` that calls them in order with barriers between those that depend on each other.
+ */
+import { InternalError } from '../../compiler/diagnostics.ts';
+import { buffersRead, buffersWritten } from '../../compiler/kernels/sources.ts';
+import { largest } from '../../compiler/memory.ts';
+import type { BufferId, Kernel } from '../../compiler/kernels/types.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import { defineAnnounce, defineBarrier, defineServe } from './barrier.ts';
+import { emitArgmax } from './emit/argmax.ts';
+import { emitAttention } from './emit/attention.ts';
+import type { KernelSite } from './emit/kernel.ts';
+import { emitLinear } from './emit/linear.ts';
+import { emitNest } from './emit/nest.ts';
+import { ProductLibrary } from './emit/products.ts';
+import { RowLibrary } from './emit/rows.ts';
+import { emitTopK } from './emit/topk.ts';
+import { MathLibrary } from './math/library.ts';
+import type { MemoryMap } from './place.ts';
+import type { Features } from './simd.ts';
+import type { FunctionBuilder, FunctionHandle } from './wasm/function.ts';
+import { ModuleBuilder } from './wasm/module.ts';
+import { add, i32, mul } from './wasm/value.ts';
+
+export interface Program {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** 64 KiB pages of memory that it needs. */
+  readonly pages: number;
+  /** Functions made for kernels, after joining those that are alike. */
+  readonly kernelFunctions: number;
+  readonly barriers: number;
+}
+
+interface KernelFunction {
+  readonly handle: FunctionHandle;
+  readonly scratchBytes: number;
+}
+
+export const pageBytes = 65536;
+
+export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features): Program {
+  const module = new ModuleBuilder();
+  const math = new MathLibrary(module, features);
+  const products = new ProductLibrary(module, features);
+  const rows = new RowLibrary(module, math);
+  const known = new Map<string, KernelFunction>();
+  const calls = plan.kernels.map((kernel) => {
+    const buffers = [...new Set([...mentioned(kernel), ...buffersRead(kernel, false), ...buffersWritten(kernel)])];
+    const key = shapeKey(kernel, buffers, memory);
+    let made = known.get(key);
+    if (!made) {
+      made = writeKernel(module, kernel, buffers, { plan, memory, threads, math, products, rows });
+      known.set(key, made);
+    }
+    return { kernel, buffers, made };
+  });
+  const scratchBytes = Math.ceil(Math.max(64, ...calls.map((c) => c.made.scratchBytes)) / 64) * 64 + 64;
+  const barrier = defineBarrier(module, threads);
+  const step = module.function('step', ['i32'], undefined);
+  const [thread] = step.params;
+  const scratch = step.let(add(i32(memory.end), mul(thread, i32(scratchBytes))));
+  const meetings = barriersBefore(plan);
+  calls.forEach(({ kernel, buffers, made }, position) => {
+    if (threads > 1 && meetings.has(position)) step.run(barrier);
+    const addresses = buffers.map((id) => i32(addressOf(memory, id, kernel)));
+    step.run(made.handle as FunctionHandle<readonly 'i32'[], undefined>, thread, scratch, ...addresses);
+  });
+  // The host reads results once all threads are done.
+  if (threads > 1) step.run(barrier);
+  module.export('step', step.handle);
+  module.export('serve', defineServe(module, step.handle));
+  module.export('announce', defineAnnounce(module, threads));
+  const pages = Math.ceil((memory.end + threads * scratchBytes) / pageBytes);
+  const bytes = module.finish({ initial: pages, maximum: pages, shared: true });
+  return { bytes, pages, kernelFunctions: known.size, barriers: meetings.size };
+}
+
+/** Buffers in the order in which a kernel's data names them, so that equal shapes give equal orders. */
+function mentioned(kernel: Kernel): BufferId[] {
+  switch (kernel.kind) {
+    case 'nest': return [...kernel.sources, ...kernel.stores.map((s) => s.buffer)];
+    case 'linear': return [...kernel.weights.map((w) => w.buffer), ...kernel.sources, ...kernel.stores.map((s) => s.buffer)];
+    case 'attention': {
+      const sinks = kernel.sinks === undefined ? [] : [kernel.sinks];
+      return [kernel.query.buffer, kernel.key.buffer, kernel.value.buffer, ...sinks, ...kernel.sources, ...kernel.stores.map((s) => s.buffer)];
+    }
+    case 'topk': return [...kernel.sources, kernel.target];
+    case 'argmax': return [kernel.input, kernel.target];
+    default: return kernel satisfies never;
+  }
+}
+
+/** JSON knows no infinities, NaN or -0. */
+const spelled = (_: string, value: unknown): unknown =>
+  typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)) ? `number ${Object.is(value, -0) ? '-0' : value}` : value;
+
+/** Equal for kernels that differ in nothing but which buffers they use. */
+function shapeKey(kernel: Kernel, buffers: readonly BufferId[], memory: MemoryMap): string {
+  const number = new Map(buffers.map((id, n) => [id, n]));
+  const local = (id: BufferId): number => number.get(id) ?? -1;
+  const shapes = buffers.map((id) => {
+    const placed = memory.buffers.get(id);
+    return placed ? [placed.buffer.dtype, placed.buffer.shape, placed.format] : [];
+  });
+  const bare = { ...kernel, id: 0, origin: 0, nodes: 0, sources: kernel.sources.map(local) };
+  const view = (v: { buffer: BufferId }): unknown => ({ ...v, buffer: local(v.buffer) });
+  const text = (x: unknown): string => JSON.stringify(x, spelled);
+  switch (kernel.kind) {
+    case 'nest': return text([shapes, { ...bare, stores: kernel.stores.map(view) }]);
+    case 'linear': return text([shapes, { ...bare, weights: kernel.weights.map(view), stores: kernel.stores.map(view) }]);
+    case 'attention': return text([shapes, {
+      ...bare, query: view(kernel.query), key: view(kernel.key), value: view(kernel.value),
+      sinks: kernel.sinks === undefined ? null : local(kernel.sinks), stores: kernel.stores.map(view),
+    }]);
+    case 'topk': return text([shapes, { ...bare, target: local(kernel.target) }]);
+    case 'argmax': return text([shapes, { ...bare, input: local(kernel.input), target: local(kernel.target) }]);
+    default: return kernel satisfies never;
+  }
+}
+
+interface Surroundings {
+  readonly plan: ExecutionPlan;
+  readonly memory: MemoryMap;
+  readonly threads: number;
+  readonly math: MathLibrary;
+  readonly products: ProductLibrary;
+  readonly rows: RowLibrary;
+}
+
+function writeKernel(module: ModuleBuilder, kernel: Kernel, buffers: readonly BufferId[], around: Surroundings): KernelFunction {
+  const types: 'i32'[] = ['i32', 'i32', ...buffers.map(() => 'i32' as const)];
+  const f = module.function(`${kernel.kind}.${kernel.id} ${kernel.origin.label}`, types, undefined) as unknown as FunctionBuilder<readonly 'i32'[], undefined>;
+  const [thread, scratch, ...bases] = f.params;
+  if (!thread || !scratch) throw new InternalError('cpu', 'a kernel without its parameters');
+  const number = new Map(buffers.map((id, n) => [id, n]));
+  const site: KernelSite = {
+    f: f as unknown as FunctionBuilder, math: around.math, threads: around.threads, thread, scratch,
+    products: around.products, rows: around.rows,
+    info: (id) => {
+      const placed = around.memory.buffers.get(id);
+      if (!placed) throw new InternalError('cpu', `kernel ${kernel.id} names a buffer ${id} that the plan does not have`);
+      return placed;
+    },
+    base: (id) => {
+      const base = bases[number.get(id) ?? -1];
+      if (!base) throw new InternalError('cpu', `kernel ${kernel.id} uses a buffer ${id} that it does not name`);
+      return base;
+    },
+    capacityOf: (d) => largest(d, around.plan.capacity),
+  };
+  return { handle: f.handle as unknown as FunctionHandle, scratchBytes: emitKernel(site, kernel) };
+}
+
+/** Writes the body; gives the bytes of scratch memory that each thread needs. */
+function emitKernel(site: KernelSite, kernel: Kernel): number {
+  switch (kernel.kind) {
+    case 'nest': emitNest(site, kernel); return 0;
+    case 'linear': return emitLinear(site, kernel).scratchBytes;
+    case 'attention': return emitAttention(site, kernel).scratchBytes;
+    case 'topk': return emitTopK(site, kernel).scratchBytes;
+    case 'argmax': return emitArgmax(site, kernel).scratchBytes;
+    default: return kernel satisfies never;
+  }
+}
+
+function addressOf(memory: MemoryMap, id: BufferId, kernel: Kernel): number {
+  const placed = memory.buffers.get(id);
+  if (!placed) throw new InternalError('cpu', `kernel ${kernel.id} names a buffer ${id} that the plan does not have`);
+  return placed.address;
+}
+
+/** Positions of kernels that read, or overwrite, what has been written (or read) since the last barrier. By slots: buffers share them. */
+function barriersBefore(plan: ExecutionPlan): ReadonlySet<number> {
+  const slots = new Map(plan.placements.map((p) => [p.buffer, p.slot]));
+  const slotsOf = (ids: Iterable<BufferId>): number[] => [...ids].map((id) => slots.get(id) ?? -1);
+  const before = new Set<number>();
+  let read = new Set<number>();
+  let written = new Set<number>();
+  plan.kernels.forEach((kernel, position) => {
+    const reads = slotsOf(buffersRead(kernel, false));
+    const writes = slotsOf(buffersWritten(kernel));
+    if (reads.some((s) => written.has(s)) || writes.some((s) => written.has(s) || read.has(s))) {
+      before.add(position);
+      read = new Set();
+      written = new Set();
+    }
+    for (const s of reads) read.add(s);
+    for (const s of writes) written.add(s);
+  });
+  return before;
+}
