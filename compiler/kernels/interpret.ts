@@ -3,7 +3,7 @@
  * Expressions become closures over the loop axes; a reduce whose axes have not moved since it was last computed is not computed again.
  */
 import { InternalError } from '../diagnostics.ts';
-import { freeAxes } from './scalar-expression.ts';
+import { freeAxes, operands } from './scalar-expression.ts';
 import { applyBinary, applyUnary, reduceStart, reduceStep } from './scalar-functions.ts';
 import type { AttentionKernel, Buffer, BufferId, HeadView, Kernel, LinearKernel, Schedule, Store } from './types.ts';
 import type { Dim, DimName, Index, Scalar, Shape } from './scalar.ts';
@@ -244,7 +244,7 @@ class Run {
     const extent = this.extent(x.extent);
     const depends = [...freeAxes(x)];
     // Accumulators change without an axis of the expression moving.
-    const cacheable = this.kernel.kind === 'nest' || this.kernel.kind === 'topk';
+    const cacheable = !hasAccumulator(x);
     let at: number[] | undefined;
     let result = 0;
     return (axes) => {
@@ -284,3 +284,5 @@ export function isVisible(mask: { readonly causal: boolean; readonly window?: Ma
   if (kind === 'chunked') return Math.floor(s / size) === Math.floor(q / size);
   return Math.abs(q - s) <= size;
 }
+
+const hasAccumulator = (x: Scalar): boolean => x.op === 'accumulator' || operands(x).some(hasAccumulator);

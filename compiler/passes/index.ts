@@ -2,13 +2,21 @@
 import { checkSchedule } from '../kernels/verify.ts';
 import { closeSchedule, openSchedule } from '../kernels/sources.ts';
 import { attentionPass } from './attention.ts';
-import { inlinePass } from './inline.ts';
+import { epiloguePass } from './epilogue.ts';
+import { gatedProductPass } from './gated-product.ts';
+import { inlinePass, inlineRestPass } from './inline.ts';
+import { linearInputPass } from './linear-input.ts';
+import { rotaryTablesPass } from './rotary-tables.ts';
+import { siblingLinearsPass } from './sibling-linears.ts';
+import { siblingNestsPass } from './sibling-nests.ts';
 import type { Graph } from '../graph/types.ts';
 import type { Schedule } from '../kernels/types.ts';
 import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
 
 export const graphPasses: readonly GraphPass[] = [];
-export const kernelPasses: readonly KernelPass[] = [attentionPass, inlinePass];
+export const kernelPasses: readonly KernelPass[] = [
+  attentionPass, rotaryTablesPass, inlinePass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, siblingNestsPass,
+];
 
 const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse === 'boolean' ? fuse : !fuse.without.includes(name));
 

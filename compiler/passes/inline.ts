@@ -7,9 +7,9 @@ import { countNodes, hasReduce, loadsOf } from '../kernels/scalar-expression.ts'
 import { isHeavy, isLayout, occurrences, repetition, type Occurrence } from './cost.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace } from './workspace.ts';
-import type { Buffer, Kernel, NestKernel, Store } from '../kernels/types.ts';
+import type { Buffer, Kernel, NestKernel, Schedule, Store } from '../kernels/types.ts';
 import type { Scalar } from '../kernels/scalar.ts';
-import type { KernelPass } from './types.ts';
+import type { KernelPass, KernelPassContext } from './types.ts';
 
 /** Beyond this many nodes an expression costs more to compile than its kernel saves. */
 const MOST_NODES = 900;
@@ -19,43 +19,52 @@ const MOST_REPEATS = 6;
 export const inlinePass: KernelPass = {
   name: 'inline',
   description: 'elementwise chains and layout changes become part of the kernel that reads them',
-  run(schedule, { record }) {
-    const w = new Workspace(schedule);
-    for (let place = 0; place < w.places; place++) {
-      const p = producerOf(w, place);
-      if (!p) continue;
-      const readers = w.readers(p.buffer.id);
-      const definition = { buffer: p.buffer.id, value: p.store.value };
-      const layout = isLayout(p.store.value);
-      const label = p.kernel.origin.label;
-      if (readers.length === 0) { w.remove(place); continue; }
-      if (readers.length > 1 && !layout) {
-        if (!hasReduce(p.store.value)) record(false, label, `its result is read by ${readers.length} kernels: computed once and kept`);
+  run: (schedule, context) => inline(schedule, context, true),
+};
+
+/** After the epilogues: what was left for them and did not fit. */
+export const inlineRestPass: KernelPass = {
+  name: 'inline-rest',
+  description: 'elementwise work that could not follow a product becomes part of the kernel that reads it',
+  run: (schedule, context) => inline(schedule, context, false),
+};
+
+function inline(schedule: Schedule, { record }: KernelPassContext, beforeEpilogues: boolean): Schedule {
+  const w = new Workspace(schedule);
+  for (let place = 0; place < w.places; place++) {
+    const p = producerOf(w, place);
+    if (!p) continue;
+    const readers = w.readers(p.buffer.id);
+    const definition = { buffer: p.buffer.id, value: p.store.value };
+    const layout = isLayout(p.store.value);
+    const label = p.kernel.origin.label;
+    if (readers.length === 0) { w.remove(place); continue; }
+    if (readers.length > 1 && !layout) {
+      if (!beforeEpilogues && !hasReduce(p.store.value)) record(false, label, `its result is read by ${readers.length} kernels: computed once and kept`);
+      continue;
+    }
+    let left = readers.length;
+    for (const reader of readers) {
+      const consumer = w.at(reader) as Kernel;
+      const refusal = refuse(w, consumer, p, layout, beforeEpilogues);
+      const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition);
+      if (!fused) {
+        if (refusal) record(false, label, `not into ${consumer.origin.label}: ${refusal}`);
         continue;
       }
-      let left = readers.length;
-      for (const reader of readers) {
-        const consumer = w.at(reader) as Kernel;
-        const refusal = refuse(w, consumer, p, layout);
-        const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition);
-        if (!fused) {
-          if (refusal) record(false, label, `not into ${consumer.origin.label}: ${refusal}`);
-          continue;
-        }
-        w.replace(reader, { ...fused, nodes: mergedNodes(p.kernel, consumer) });
-        left--;
-        if (!layout) record(true, label, `computed inside ${describe(consumer)} ${consumer.origin.label}`);
-      }
-      if (left === 0) w.remove(place);
+      w.replace(reader, { ...fused, nodes: mergedNodes(p.kernel, consumer) });
+      left--;
+      if (!layout) record(true, label, `computed inside ${describe(consumer)} ${consumer.origin.label}`);
     }
-    return w.finish();
-  },
-};
+    if (left === 0) w.remove(place);
+  }
+  return w.finish();
+}
 
 const describe = (k: Kernel): string => (k.kind === 'nest' ? 'the kernel of' : `the ${k.kind} kernel of`);
 
 /** Why a value should not be computed where `consumer` reads it; empty reasons are for what another pass decides. */
-function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel; readonly store: Store; readonly buffer: Buffer }, layout: boolean): string | undefined {
+function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel; readonly store: Store; readonly buffer: Buffer }, layout: boolean, beforeEpilogues: boolean): string | undefined {
   const { value } = p.store;
   const { space } = p.kernel;
   const buffer = p.buffer.id;
@@ -71,7 +80,10 @@ function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel
       const expressions = consumer.kind === 'nest' ? consumer.stores.map((s) => s.value) : [consumer.value];
       const consumerSpace = consumer.kind === 'nest' ? consumer.space : [...consumer.rowShape, consumer.n];
       const uses: Occurrence[] = expressions.flatMap((x) => occurrences(x, buffer, consumerSpace));
-      if (!layout && !hasReduce(value) && uses.some((u) => [...u.context].some((a) => a >= u.rank)) && followsProduct(w, value)) return '';
+      if (beforeEpilogues && !layout && !hasReduce(value) && followsProduct(w, value)) {
+        const again = uses.some((u) => [...u.context].some((a) => a >= u.rank));
+        if (again || consumerSpace[0] !== space[0]) return '';
+      }
       const size = expressions.reduce((n, x) => n + countNodes(x), 0) + uses.length * countNodes(value);
       if (layout && uses.length <= 2) return undefined;
       if (size > MOST_NODES) return `the joined expression would have ${size} nodes`;
@@ -86,5 +98,5 @@ function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel
   }
 }
 
-/** Elementwise work on what a product gave: it goes behind the product (see the epilogue pass) rather than into a reduction that reads it again. */
+/** Elementwise work on what a product gave: it goes behind the product (see the epilogue pass) rather than into a reduction that reads it again, or into other rows. */
 const followsProduct = (w: Workspace, value: Scalar): boolean => loadsOf(value).some((l) => w.writer(l.source)?.kernel.kind === 'linear');

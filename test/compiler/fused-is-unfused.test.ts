@@ -3,6 +3,7 @@ import { buildPlan } from '../../compiler/build-plan.ts';
 import { targets } from '../../compiler/targets.ts';
 import { handGraphs } from '../support/hand-graphs.ts';
 import { expectSameAsReference } from '../support/same-as-reference.ts';
+import { printSchedule } from '../../compiler/kernels/print.ts';
 import type { Schedule } from '../../compiler/kernels/types.ts';
 
 const capacity = { maxTokens: 8, context: 16, maxLogitRows: 8 };
@@ -15,7 +16,8 @@ describe('fused = unfused = reference', () => {
         const stages: [string, Schedule][] = [];
         const outputs = graph.outputs.map((o) => o.name);
         const plan = buildPlan(graph, target, capacity, { outputs, onPass: (pass, s) => stages.push([pass, s]) });
-        for (const [pass, s] of stages) await expectSameAsReference(graph, s).catch((error: unknown) => { throw new Error(`after ${pass}: ${String(error)}`); });
+        const changed = stages.filter(([, s], n) => printSchedule(s) !== printSchedule(stages[n - 1]?.[1] ?? { ...s, kernels: [] }));
+        for (const [pass, s] of changed) await expectSameAsReference(graph, s).catch((error: unknown) => { throw new Error(`after ${pass}: ${String(error)}`); });
         await expectSameAsReference(graph, plan);
         expect(plan.kernels.length).toBeLessThan(buildPlan(graph, target, capacity, { outputs, fuse: false }).kernels.length);
       });

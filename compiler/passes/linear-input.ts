@@ -1,0 +1,63 @@
+/**
+ * What stands before a product moves into the reading of its input: light arithmetic, and a norm, whose statistics the product's
+ * kernel then computes once a row.
+ */
+import { hasReduce } from '../kernels/scalar-expression.ts';
+import { hasIndirectLoad, isHeavy, isLayout } from './cost.ts';
+import { exceeds } from './limits.ts';
+import { inlineIntoKernel } from './replace-loads.ts';
+import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
+import { freeAxes, sourcesOf, visitScalar } from '../kernels/scalar-expression.ts';
+import type { Kernel, LinearKernel } from '../kernels/types.ts';
+import type { KernelPass } from './types.ts';
+
+/** A norm computed by more products than this is cheaper computed once. */
+const MOST_READERS = 4;
+
+export const linearInputPass: KernelPass = {
+  name: 'linear-input',
+  description: 'norms and light arithmetic move into the product that follows them',
+  run(schedule, { record, target }) {
+    const w = new Workspace(schedule);
+    for (let place = 0; place < w.places; place++) {
+      const p = producerOf(w, place);
+      if (!p) continue;
+      const readers = w.readers(p.buffer.id);
+      const { value } = p.store;
+      const label = p.kernel.origin.label;
+      if (!readers.some((r) => w.at(r)?.kind === 'linear')) continue;
+      const what = hasReduce(value) ? 'norm' : 'arithmetic';
+      const others = readers.filter((r) => !readsAsInput(w.at(r), p.buffer.id));
+      const refuse = (reason: string): void => record(false, label, `not into the product that follows: ${reason}`);
+      if (others.length > 0) { refuse(`${names(w, others)} reads it too, so that it must be stored`); continue; }
+      if (hasReduce(value) && !target.linearPrologue) { refuse(`${target.name} would compute its statistics again for every block of rows`); continue; }
+      if (!hasReduce(value) && isHeavy(value)) { refuse('its functions would be computed again for every block of rows'); continue; }
+      if (hasIndirectLoad(value) && !isLayout(value)) { refuse('it looks up rows'); continue; }
+      if (readers.length > MOST_READERS) { refuse(`${readers.length} products read it`); continue; }
+      const fused = readers.map((r) => inlineIntoKernel(w.at(r) as Kernel, { buffer: p.buffer.id, value }));
+      const wrong = fused.map((k) => (k?.kind === 'linear' ? (dependsOnK(k) ? 'its statistics are not those of a row' : exceeds(k, target)) : 'it is not read as an input'));
+      const reason = wrong.find((x) => x !== undefined);
+      if (reason) { refuse(reason); continue; }
+      readers.forEach((r, n) => {
+        const kernel = fused[n] as LinearKernel;
+        w.replace(r, { ...kernel, nodes: mergedNodes(p.kernel, kernel) });
+      });
+      w.remove(place);
+      record(true, label, `${what} computed in front of ${names(w, readers)}${hasReduce(value) ? ', once a row' : ''}`);
+    }
+    return w.finish();
+  },
+};
+
+const names = (w: Workspace, places: readonly Place[]): string => [...new Set(places.map((r) => w.at(r)?.origin.label ?? ''))].join(', ');
+
+/** Read by a linear's input and by nothing behind its product. */
+function readsAsInput(kernel: Kernel | undefined, buffer: number): boolean {
+  return kernel?.kind === 'linear' && sourcesOf(kernel.input).has(buffer) && !kernel.stores.some((s) => sourcesOf(s.value).has(buffer));
+}
+
+function dependsOnK(kernel: LinearKernel): boolean {
+  let found = false;
+  visitScalar(kernel.input, (part) => { if (part.op === 'reduce' && freeAxes(part).has(kernel.rowShape.length)) found = true; });
+  return found;
+}
