@@ -44,7 +44,6 @@ export const DIAGNOSTIC_CODES = {
   E703: 'A weight that the model needs is not in the file.',
   E704: 'A tensor in the file that nothing uses.',
   E705: 'The spec has no weight map for this format.',
-  W706: 'A weight map entry that fits no weight of the model.',
   E801: 'A tokenizer block that is incomplete or contradicts itself.',
 } as const;
 

@@ -20,6 +20,8 @@ export interface Diagnostic {
   /** One sentence: what is wrong, with what was found and what was expected. */
   readonly message: string;
   readonly location?: Location;
+  /** Part of the text at `path`, where that is an expression and `location` is not known yet. */
+  readonly span?: { readonly start: number; readonly end: number };
   /** The text of the line that `location` names, for the caret excerpt. */
   readonly sourceLine?: string;
   /** What to do about it, such as the nearest known name. */
@@ -56,4 +58,17 @@ export function formatDiagnostic(d: Diagnostic, excerpt = false): string {
   const width = Math.max(1, Math.min(d.location.length ?? 1, d.sourceLine.length - d.location.column + 1));
   const gutter = `${d.location.line} | `;
   return `${head}\n${gutter}${d.sourceLine}\n${' '.repeat(gutter.length + d.location.column - 1)}${'^'.repeat(width)}`;
+}
+
+/** Problems listed before the rest is only counted. */
+export const MOST_DIAGNOSTICS = 50;
+
+/** At most 50 problems, errors first, and how many more there are. */
+export function capDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const ordered = [...diagnostics.filter((d) => d.severity === 'error'), ...diagnostics.filter((d) => d.severity === 'warning')];
+  if (ordered.length <= MOST_DIAGNOSTICS) return ordered;
+  const last = ordered[MOST_DIAGNOSTICS - 1];
+  const more = ordered.length - MOST_DIAGNOSTICS + 1;
+  if (!last) return ordered;
+  return [...ordered.slice(0, MOST_DIAGNOSTICS - 1), { code: last.code, severity: last.severity, path: last.path, message: `and ${more} more problems` }];
 }

@@ -1,6 +1,6 @@
 /** Reads a spec and what it extends, and merges them. */
 import type { Diagnostic } from './diagnostics.ts';
-import { mergeSpecs } from './merge.ts';
+import { mergeSpecs, withoutNulls } from './merge.ts';
 import { parseSpec, shorten } from './parse.ts';
 import { diagnosticAt, pointer } from './source.ts';
 import type { MapNode, SourceNode } from './source.ts';
@@ -71,7 +71,7 @@ export function loadSpec(file: string, readFile: ReadFile, modelsFolder?: string
   if (!root) return { diagnostics };
   const name = root.entries.get('name')?.value;
   const stem = file.slice(file.lastIndexOf('/') + 1).replace(/\.ya?ml$/, '');
-  return { spec: { file, name: name?.kind === 'scalar' && typeof name.value === 'string' ? name.value : stem, root, files }, diagnostics };
+  return { spec: { file, name: name?.kind === 'scalar' && typeof name.value === 'string' ? name.value : stem, root: withoutNulls(root), files }, diagnostics };
 }
 
 /** What a spec says about itself, without what it extends: enough to pick a spec for a model. */

@@ -29,7 +29,9 @@ function mergeNodes(base: SourceNode, over: SourceNode, key: string): SourceNode
     if (ONE_OF_KEYS.has(key) && ![...over.entries.keys()].some((name) => base.entries.has(name))) return over;
     return mergeMaps(base, over);
   }
-  return base.kind === 'list' && over.kind === 'list' && key === 'residual' ? mergeSteps(base, over) : over;
+  if (base.kind !== 'list' || over.kind !== 'list') return over;
+  if (key === 'ignore') return { ...over, items: [...base.items, ...over.items] };
+  return key === 'residual' ? mergeSteps(base, over) : over;
 }
 
 /** A list that names only steps of the base changes those in place. A list with a new step is the whole list. */
@@ -53,6 +55,25 @@ function mergeStep(base: MapNode, over: MapNode): MapNode {
   if (body === undefined || base.entries.has(body)) return mergeMaps(base, over);
   const entries = new Map([...base.entries].filter(([key]) => !BODY_KEYS.some((other) => other === key)));
   return mergeMaps({ ...base, entries }, over);
+}
+
+/** Maps in which null is a value of its own. */
+const NULL_MATTERS = new Set(['/params', '/config/expect']);
+
+/** A spec without the nulls that had nothing to delete: they mean absent. */
+export function withoutNulls(node: MapNode, path = ''): MapNode {
+  const entries = new Map<string, MapEntry>();
+  for (const [key, entry] of node.entries) {
+    if (isNull(entry.value)) continue;
+    const below = `${path}/${key}`;
+    entries.set(key, NULL_MATTERS.has(below) ? entry : { key: entry.key, value: prune(entry.value, below) });
+  }
+  return { ...node, entries };
+}
+
+function prune(node: SourceNode, path: string): SourceNode {
+  if (node.kind === 'map') return withoutNulls(node, path);
+  return node.kind === 'list' ? { ...node, items: node.items.map((item) => prune(item, path)) } : node;
 }
 
 function isNull(node: SourceNode | undefined): boolean {

@@ -192,6 +192,8 @@ export interface ResidualStep {
 
 export interface Layer {
   readonly index: number;
+  /** Values here of the params that depend on the layer index. */
+  readonly params?: Readonly<Record<string, ParamValue>>;
   readonly steps: readonly ResidualStep[];
 }
 

@@ -9,7 +9,7 @@ import type { MapEntry, Place, SourceFile, SourceNode } from './source.ts';
 const LARGEST_FILE = 8 * 1024 * 1024;
 const DEEPEST_NESTING = 64;
 /** Most keys and values as written. The composer takes about 10 microseconds for each. */
-const MOST_SCALARS = 80_000;
+const MOST_SCALARS = 50_000;
 /** Most nodes after aliases are expanded. */
 const MOST_NODES = 400_000;
 const RESERVED_KEYS = new Set(['__proto__', 'constructor', 'prototype']);

@@ -8,8 +8,11 @@ import { shorten } from './parse.ts';
 import { diagnosticAt, nodeAt, placeOf, plainValue, pointer } from './source.ts';
 import type { SourceNode } from './source.ts';
 
-const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, strictTypes: false, strictRequired: false, strictTuples: false, allowUnionTypes: true, keywords: ['expression'] });
+const ajv = new Ajv2020({ allErrors: true, verbose: true, messages: false, strict: true, strictTypes: false, strictRequired: false, strictTuples: false, allowUnionTypes: true, keywords: ['expression'] });
 const check = ajv.compile(schema);
+
+/** Complaints put into words; more than are ever shown, so that errors of a kind are not crowded out. */
+const MOST_TRANSLATED = 200;
 
 /** Everything in a (merged) spec that the schema does not allow. */
 export function validateSchema(root: SourceNode): Diagnostic[] {
@@ -17,6 +20,7 @@ export function validateSchema(root: SourceNode): Diagnostic[] {
   const found: Diagnostic[] = [];
   const seen = new Set<string>();
   for (const error of check.errors ?? []) {
+    if (found.length >= MOST_TRANSLATED) break;
     const diagnostic = translate(error, root);
     if (!diagnostic) continue;
     const key = `${diagnostic.path} ${diagnostic.code} ${diagnostic.message}`;

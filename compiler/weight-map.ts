@@ -18,11 +18,7 @@ interface Entry {
   readonly field: Cursor;
   /** What the braces of the key gave. */
   readonly choices: readonly string[];
-  /** The key names the whole slot, with its ending. */
-  readonly exact: boolean;
 }
-
-const LEAVES = ['weight', 'bias', 'selection_bias'];
 
 /** `field` is weights.<format>. Scopes give expressions their values: `shared` outside layers, `scopes[i]` in layer i. */
 export function weightRecipes(field: Cursor, shared: Values, scopes: readonly Values[]): WeightMap {
@@ -30,33 +26,34 @@ export function weightRecipes(field: Cursor, shared: Values, scopes: readonly Va
   const tensors = field.get('tensors');
   for (const [key, value] of tensors.entries()) {
     for (const { text, choices } of expandBraces(key)) {
-      const exact = LEAVES.includes(text.slice(text.lastIndexOf('.') + 1));
       if (entries.has(text)) value.report('E701', `the slot \`${text}\` is given twice`);
-      entries.set(text, { field: value, choices, exact });
+      entries.set(text, { field: value, choices });
     }
   }
   const prefixes = field.get('prefixes').present ? textList(field.get('prefixes').node) : [''];
-  const find = (slot: string): { entry: Entry; leaf: string; layer?: number; scope: Values } | undefined => {
+  const find = (slot: string): { entry: Entry; leaf: string; exact: boolean; layer?: number; scope: Values } | undefined => {
     const layer = /^layers\.(\d+)\./.exec(slot);
     const key = layer ? `layers.${slot.slice(layer[0].length)}` : slot;
     const dot = key.lastIndexOf('.');
-    const entry = entries.get(key) ?? entries.get(key.slice(0, dot));
+    // A key with the slot's ending names the tensor as it is; one without stands for all endings.
+    const exact = entries.has(key);
+    const entry = entries.get(exact ? key : key.slice(0, dot));
     if (!entry) return undefined;
     const index = layer ? Number(layer[1]) : undefined;
-    return { entry, leaf: key.slice(dot + 1), ...(index === undefined ? {} : { layer: index }), scope: (index === undefined ? undefined : scopes[index]) ?? shared };
+    return { entry, exact, leaf: key.slice(dot + 1), ...(index === undefined ? {} : { layer: index }), scope: (index === undefined ? undefined : scopes[index]) ?? shared };
   };
   const known = new Map<string, WeightRecipe | undefined>();
   const recipes = (slot: string): WeightRecipe | undefined => {
     if (known.has(slot)) return known.get(slot);
     const found = find(slot);
-    const recipe = found && buildRecipe(found.entry, slot, found.leaf, found.layer, found.scope, prefixes);
+    const recipe = found && buildRecipe(found.entry, slot, found.exact ? '' : `.${found.leaf}`, found.layer, found.scope, prefixes);
     known.set(slot, recipe);
     return recipe;
   };
   return { recipes, ignored: textList(field.get('ignore').node).flatMap((pattern) => fillIn(pattern, field.get('ignore').at(shared))), namesOf: (slot) => recipes(slot)?.names ?? [] };
 }
 
-function buildRecipe(entry: Entry, slot: string, leaf: string, layer: number | undefined, scope: Values, prefixes: readonly string[]): WeightRecipe | undefined {
+function buildRecipe(entry: Entry, slot: string, suffix: string, layer: number | undefined, scope: Values, prefixes: readonly string[]): WeightRecipe | undefined {
   const all = entry.field.at(scope);
   const items = all.items();
   const maps = items.filter((item) => item.isMap);
@@ -64,13 +61,12 @@ function buildRecipe(entry: Entry, slot: string, leaf: string, layer: number | u
   if (!source || (source.isMap && !source.get('when').boolean(true))) return undefined;
   const written = source.isMap ? textList(source.get('name').node) : textList(source.node);
   if (written.length === 0) source.report('E701', 'the entry names no tensor');
-  const suffix = entry.exact ? '' : `.${leaf}`;
   const names = written.flatMap((name) => {
     let used = 0;
     const filled = name.replace(/\{\}/g, () => entry.choices[Math.min(used++, entry.choices.length - 1)] ?? '').replaceAll('{i}', String(layer ?? ''));
     return prefixes.map((prefix) => prefix + filled + suffix);
   });
-  const matrix = leaf === 'weight';
+  const matrix = !slot.endsWith('.bias');
   const stack = source.get('stack').dimension();
   const unpack = resolveUnpack(source.get('unpack'), entry.choices);
   const fill = source.get('fill').number();

@@ -1,4 +1,5 @@
 import type { Attention, AttentionCommon, Biases, LatentAttention, Norm, QkNorm } from '../model.ts';
+import { indivisible } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import { resolveActivation } from './activation.ts';
 import { overlay, resolveNorm } from './norm.ts';
@@ -8,7 +9,7 @@ import type { LayerContext } from './layer-context.ts';
 export function resolveAttention(field: Cursor, context: LayerContext): Attention {
   const heads = field.get('heads').requiredDimension(1, 65_536);
   const kvHeads = field.get('kv_heads').dimension(1, 65_536) ?? heads;
-  if (heads % kvHeads !== 0) {
+  if (indivisible(heads, kvHeads)) {
     field.get(field.get('kv_heads').present ? 'kv_heads' : 'heads').report('E302', `${heads} heads cannot share ${kvHeads} key-value heads evenly`);
   }
   const headDim = field.get('head_dim').dimension() ?? defaultHeadDim(field, context.dim, heads);
@@ -96,9 +97,9 @@ function resolveQkNorm(field: Cursor, base: Norm): QkNorm | undefined {
 }
 
 function defaultHeadDim(field: Cursor, dim: number, heads: number): number {
-  if (dim % heads === 0) return dim / heads;
+  if (!indivisible(dim, heads)) return dim / heads;
   field.get('heads').report('E306', `the width ${dim} does not divide into ${heads} heads; give head_dim`);
-  return Math.max(1, Math.floor(dim / heads));
+  return Number.NaN;
 }
 
 /** One answer for all, or one each. */

@@ -7,9 +7,6 @@ import type { ParamValue } from '../model.ts';
 import { diagnosticAt } from '../source.ts';
 import type { Place, ScalarNode, SourceNode } from '../source.ts';
 
-/** Problems listed before the rest is only counted. */
-export const MOST_DIAGNOSTICS = 50;
-
 export class Reporter {
   private readonly found: Diagnostic[] = [];
   private readonly seen = new Set<string>();

@@ -10,6 +10,16 @@ import type { Reporter, Values } from './context.ts';
 /** Largest size of one dimension. Products of several stay exact in a double. */
 export const LARGEST_DIMENSION = 2 ** 24;
 
+/** Whether `a` is known not to be a multiple of `b`. */
+export function indivisible(a: number, b: number): boolean {
+  return Math.abs(a % b) > 0;
+}
+
+/** Whether two numbers are known to differ. */
+export function differs(a: number, b: number): boolean {
+  return a < b || a > b;
+}
+
 export class Cursor {
   constructor(readonly reporter: Reporter, readonly scope: Values, readonly node: SourceNode | undefined, readonly path: string, private readonly parent?: Place) {}
 
@@ -90,10 +100,11 @@ export class Cursor {
     return undefined;
   }
 
+  /** NaN where it is missing or failed, so that nothing further is said about it: comparisons with NaN are false. */
   requiredDimension(least = 1, most = LARGEST_DIMENSION): number {
     const value = this.dimension(least, most);
     if (value === undefined) this.missing();
-    return value ?? least;
+    return value ?? Number.NaN;
   }
 
   missing(): void {

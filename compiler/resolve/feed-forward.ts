@@ -1,4 +1,5 @@
 import type { FeedForward, MixtureOfExperts, Router } from '../model.ts';
+import { indivisible } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import { resolveActivation } from './activation.ts';
 import { biases } from './attention.ts';
@@ -47,9 +48,9 @@ function resolveRouter(field: Cursor, experts: number, topK: number): Router {
   const groups = field.get('groups').dimension(1, 65_536) ?? 1;
   const topGroups = field.get('top_groups').dimension(1, 65_536) ?? groups;
   const normMin = field.get('norm_min').numberIn({ from: 0 });
-  if (experts % groups !== 0) field.get('groups').report('E304', `${experts} experts do not divide into ${groups} groups`);
+  if (indivisible(experts, groups)) field.get('groups').report('E304', `${experts} experts do not divide into ${groups} groups`);
   else if (topGroups > groups) field.get('top_groups').report('E304', `${topGroups} groups cannot be chosen of ${groups}`);
-  else if (topGroups * (experts / groups) < topK) field.get('top_groups').report('E304', `${topGroups} groups of ${experts / groups} experts cannot supply ${topK}`);
+  else if (groups > 1 && topGroups * (experts / groups) < topK) field.get('top_groups').report('E304', `groups of ${experts / groups} experts, ${topGroups} of them chosen, cannot supply ${topK}`);
   const groupScore = field.get('group_score').choice(['max', 'sum_top2'] as const) ?? 'max';
   if (groupScore === 'sum_top2' && groups > 1 && experts / groups < 2) field.get('group_score').report('E304', 'groups of one expert have no two best');
   return {

@@ -11,7 +11,7 @@ import { resolveNorm } from './norm.ts';
 export function resolveLayer(residual: Cursor, context: LayerContext): Layer {
   const ids = new Map<string, string>();
   const steps = residual.items().flatMap((item) => resolveStep(item, context, ids) ?? []);
-  return { index: context.index, steps };
+  return { index: context.index, params: context.params, steps };
 }
 
 function resolveStep(field: Cursor, context: LayerContext, ids: Map<string, string>): ResidualStep | undefined {

@@ -1,5 +1,6 @@
 import type { Embeddings, Norm, Output } from '../model.ts';
 import { resolveActivation } from './activation.ts';
+import { differs } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import { resolveNorm } from './norm.ts';
 
@@ -21,8 +22,8 @@ export function resolveOutput(field: Cursor, embeddings: Embeddings, dim: number
   } : undefined;
   if (head?.tied) {
     const width = on(project) ? embeddings.token.dim : dim;
-    if (head.rows !== embeddings.token.rows) linear.get('rows').report('E306', `a tied head has the embedding's ${embeddings.token.rows} rows, not ${head.rows}`);
-    if (width !== embeddings.token.dim) linear.get('tied').report('E306', `a tied head needs the embedding's width ${embeddings.token.dim}, but the layers work on ${width}; give output.project`);
+    if (differs(head.rows, embeddings.token.rows)) linear.get('rows').report('E306', `a tied head has the embedding's ${embeddings.token.rows} rows, not ${head.rows}`);
+    if (differs(width, embeddings.token.dim)) linear.get('tied').report('E306', `a tied head needs the embedding's width ${embeddings.token.dim}, but the layers work on ${width}; give output.project`);
   }
   return {
     ...(norm ? { norm } : {}),

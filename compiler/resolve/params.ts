@@ -30,10 +30,13 @@ export interface ResolvedParams {
   /** Params that are the same in all layers. */
   readonly values: Values;
   /** The values in one layer: those, the params that depend on `i`, and `i`. */
-  readonly inLayer: (index: number) => Values;
+  readonly inLayer: (index: number | undefined) => Values;
+  /** Names of the params that depend on `i`. */
+  readonly layered: readonly string[];
 }
 
-export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamSources): ResolvedParams {
+/** With `partial`, params without a value are left unknown rather than reported, and `inLayer(undefined)` is a layer without a number. */
+export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamSources, partial = false): ResolvedParams {
   const node = root.entries.get('params')?.value;
   const params = new Map<string, Param>();
   if (node?.kind === 'map') {
@@ -48,10 +51,11 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
     reporter.report(node?.place ?? root.place, 'E503', pointer('/params', name), `the spec has no param \`${name}\` to set`, close === undefined ? undefined : `did you mean \`${close}\`?`);
   }
   const within = textList(nodeUnder(root, 'config', 'within'));
-  const given = new Map<string, ParamValue>();
+  /** What sources give; undefined where that is of a wrong type, which has been reported. */
+  const given = new Map<string, ParamValue | undefined>();
   for (const param of params.values()) {
-    const value = sourceValue(reporter, param, sources, within);
-    if (value !== undefined) given.set(param.name, value);
+    const found = sourceValue(reporter, param, sources, within);
+    if (found) given.set(param.name, found.value);
   }
   const order = inOrder(reporter, params, given);
   // A param without a value yet is undefined: what depends on it fails silently, because its own failure is reported.
@@ -65,21 +69,21 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
       values.delete(param.name);
       continue;
     }
-    const value = given.get(param.name) ?? evaluateParam(reporter, param, new Values(values), sources);
+    const value = given.has(param.name) ? given.get(param.name) : evaluateParam(reporter, param, new Values(values), sources, partial);
     if (value !== undefined) checkAllowed(reporter, param, value);
     values.set(param.name, value);
   }
   const shared = new Values(values);
-  const inLayer = (index: number): Values => {
+  const inLayer = (index: number | undefined): Values => {
     const local = new Map<string, ParamValue | undefined>([['i', index]]);
     for (const param of layered) {
-      const value = evaluateParam(reporter, param, shared.with(local), sources);
+      const value = evaluateParam(reporter, param, shared.with(local), sources, partial);
       if (value !== undefined) checkAllowed(reporter, param, value);
       local.set(param.name, value);
     }
     return shared.with(local);
   };
-  return { values: shared, inLayer };
+  return { values: shared, inLayer, layered: layered.map((param) => param.name) };
 }
 
 function readParam(name: string, entry: MapEntry): Param {
@@ -95,7 +99,7 @@ function field(param: Param, key: string): SourceNode | undefined {
 }
 
 /** The value that a source outside the spec has for a param. */
-function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): ParamValue | undefined {
+function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): { readonly value: ParamValue | undefined } | undefined {
   const set = sources.set;
   if (set && Object.hasOwn(set, param.name)) {
     const value = set[param.name];
@@ -167,12 +171,12 @@ function toParamValue(value: unknown, depth = 0): ParamValue | undefined {
   return result;
 }
 
-function typed(reporter: Reporter, param: Param, value: ParamValue, from: string): ParamValue | undefined {
+function typed(reporter: Reporter, param: Param, value: ParamValue, from: string): { readonly value: ParamValue | undefined } {
   const type = field(param, 'type');
   const wanted = type?.kind === 'scalar' ? type.value : undefined;
-  if (value === null || typeof wanted !== 'string' || hasType(value, wanted)) return value;
+  if (value === null || typeof wanted !== 'string' || hasType(value, wanted)) return { value };
   reporter.report(param.entry.key, 'E504', param.path, `${from} should be ${wanted === 'integer' ? 'a whole number' : `a ${wanted}`}, but is ${typeName(value)}`);
-  return undefined;
+  return { value: undefined };
 }
 
 function hasType(value: ParamValue, type: string): boolean {
@@ -196,8 +200,9 @@ function checkAllowed(reporter: Reporter, param: Param, value: ParamValue): void
   reporter.report(param.entry.key, 'E505', param.path, `\`${param.name}\` is ${found}, but the spec supports only ${values.map(String).join(', ')}`);
 }
 
-function evaluateParam(reporter: Reporter, param: Param, values: Values, sources: ParamSources): ParamValue | undefined {
+function evaluateParam(reporter: Reporter, param: Param, values: Values, sources: ParamSources, partial: boolean): ParamValue | undefined {
   if (param.fallback) return nodeValue(reporter, values, param.fallback, param.fallbackPath);
+  if (partial) return undefined;
   const keys = [
     ...(sources.config ? textList(field(param, 'config')).map((key) => `config.json's ${key}`) : []),
     ...(sources.gguf ? textList(field(param, 'gguf')).map((key) => `metadata ${key}`) : []),
@@ -221,7 +226,7 @@ function namesOf(reporter: Reporter, param: Param): Set<string> {
 }
 
 /** Params such that each comes after those its default uses. Circles are reported, and left out. */
-function inOrder(reporter: Reporter, params: ReadonlyMap<string, Param>, given: ReadonlyMap<string, ParamValue>): Param[] {
+function inOrder(reporter: Reporter, params: ReadonlyMap<string, Param>, given: ReadonlyMap<string, ParamValue | undefined>): Param[] {
   const order: Param[] = [];
   const state = new Map<string, 'open' | 'done'>();
   for (const start of params.values()) {

@@ -1,4 +1,5 @@
 import type { Position, Rope, RopeScaling } from '../model.ts';
+import { differs, indivisible } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 
 const SCALING_TYPES = ['none', 'default', 'linear', 'dynamic', 'llama3', 'yarn', 'longrope', 'su', 'proportional'] as const;
@@ -40,7 +41,7 @@ function resolveRope(rope: Cursor, headDim: number): Position {
   const dims = dimsField.dimension(0) ?? headDim;
   const where = dimsField.present ? dimsField : rope;
   if (dims > headDim) where.report('E303', `the ${dims} rotary dimensions exceed the head of ${headDim}`);
-  else if (dims % 2 !== 0) where.report('E303', `rotary dimensions come in pairs, but there are ${dims}`);
+  else if (indivisible(dims, 2)) where.report('E303', `rotary dimensions come in pairs, but there are ${dims}`);
   if (dims === 0) return { kind: 'none' };
   const frequencyFactors = rope.get('frequency_factors').text();
   return {
@@ -68,7 +69,7 @@ function resolveScaling(field: Cursor, dims: number): RopeScaling {
   const factors = (key: string): readonly number[] => {
     const values = field.get(key).numbers();
     if (!values) field.get(key).missing();
-    else if (values.length !== dims / 2) field.get(key).report('E303', `\`${key}\` has ${values.length} values, but ${dims} rotary dimensions need ${dims / 2}`);
+    else if (differs(values.length, dims / 2)) field.get(key).report('E303', `\`${key}\` has ${values.length} values, but ${dims} rotary dimensions need ${dims / 2}`);
     else if (values.some((value) => !(value > 0))) field.get(key).report('E307', `the values of \`${key}\` must be greater than 0`);
     return values ?? [];
   };

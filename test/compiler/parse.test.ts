@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '../../compiler/diagnostics.ts';
 import { parseSpec } from '../../compiler/parse.ts';
+import { stopwatch } from './models.ts';
 import { nodeAt, plainValue } from '../../compiler/source.ts';
 
 const codes = (text: string | Uint8Array): string[] => parseSpec(text, 'a.yaml').diagnostics.map((d) => d.code);
@@ -61,11 +62,11 @@ describe('hostile text is refused quickly and with a place', () => {
     ['a huge file', 'a'.repeat(9 * 1024 * 1024), ['E109']],
   ];
   test.each(cases)('%s', (_name, text, expected) => {
-    const started = performance.now();
+    const time = stopwatch();
     const found = parseSpec(text, 'a.yaml').diagnostics;
     expect([...new Set(found.map((d) => d.code))]).toEqual(expected);
     expect(found[0]?.location).toBeDefined();
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(time()).toBeLessThan(2000);
   });
 
   test('the composer is never reached by deep text, however often', () => {
@@ -75,16 +76,18 @@ describe('hostile text is refused quickly and with a place', () => {
   test('billion laughs', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let i = 1; i < 12; i++) lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(', ')}]`);
-    const started = performance.now();
+    const time = stopwatch();
     expect(codes(lines.join('\n'))).toContain('E107');
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(time()).toBeLessThan(2000);
   });
 
   test('very many keys, distinct and duplicate', () => {
-    const started = performance.now();
+    const time = stopwatch();
     expect(codes(Array.from({ length: 100_000 }, (_, i) => `k${i}: 1`).join('\n'))).toEqual(['E109']);
+    expect(time()).toBeLessThan(2000);
     expect(codes(Array.from({ length: 20_000 }, (_, i) => `k${i}: 1`).join('\n'))).toEqual([]);
+    expect(time()).toBeLessThan(2000);
     expect(codes(Array.from({ length: 20_000 }, () => 'k: 1').join('\n')).length).toBe(50);
-    expect(performance.now() - started).toBeLessThan(6000);
+    expect(time()).toBeLessThan(2000);
   });
 });
