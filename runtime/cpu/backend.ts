@@ -50,14 +50,14 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
 
 function allocate(pages: number, plan: ExecutionPlan): WebAssembly.Memory {
   const bytes = pages * pageBytes;
-  const refuse = (message: string): never => {
-    throw new PeelError(ExitCode.device, [{ code: 'E903', severity: 'error', path: '', message, hint: 'use a shorter context, or another device' }]);
+  const refuse = (code: string, message: string): never => {
+    throw new PeelError(ExitCode.device, [{ code, severity: 'error', path: '', message, hint: 'use a shorter context, or another device' }]);
   };
-  if (pages > mostPages) refuse(`${plan.model} needs ${bytes} bytes of memory, and WebAssembly has at most ${mostPages * pageBytes}`);
+  if (pages > mostPages) refuse('E902', `${plan.model} needs ${bytes} bytes of memory, and WebAssembly has at most ${mostPages * pageBytes}`);
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch {
-    return refuse(`${plan.model} needs ${bytes} bytes of memory, which this machine does not give`);
+    return refuse('E903', `${plan.model} needs ${bytes} bytes of memory, which this machine does not give`);
   }
 }
 
