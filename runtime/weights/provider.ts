@@ -30,15 +30,16 @@ function swap(view: View, a: number, b: number): View {
 
 /**
  * The view of one file tensor that `recipe` describes (all but its `stack`), or what does not fit.
- * The row axis, which `unpack` splits, is the last of a bias and the last but one of a matrix; an axis of experts may stand before it.
+ * The row axis, which `unpack` splits, is the first; with `batched`, an axis of experts stands before it.
  */
-export function recipeView(recipe: WeightRecipe, shape: readonly number[], isBias: boolean): View | string {
+export function recipeView(recipe: WeightRecipe, shape: readonly number[]): View | string {
   let view = rowMajor(shape);
-  const matrix = !isBias && shape.length >= 2;
+  const axis = recipe.batched ? 1 : 0;
+  if (shape.length <= axis) return `has shape [${shape.join(', ')}], too few dimensions`;
+  const matrix = shape.length - axis >= 2;
   if (recipe.transpose && matrix) view = swap(view, shape.length - 2, shape.length - 1);
   const { unpack } = recipe;
   if (unpack) {
-    const axis = matrix ? shape.length - 2 : shape.length - 1;
     const total = unpack.parts.reduce((a, b) => a + b, 0);
     const rows = view.shape[axis] ?? 0;
     if (rows !== unpack.outer * total * unpack.inner) {
@@ -175,7 +176,7 @@ export class RecipeProvider implements WeightProvider {
       const tensor = fits(name, e);
       const info = this.source.tensors.get(tensor);
       if (!info) { problems.push(weightProblem('E703', this.name, `is missing: slot '${slot.slot}' stacks ${stacked ?? 1} of them`, { path, tensor })); continue; }
-      const view = recipeView(recipe, info.shape, slot.slot.endsWith('.bias'));
+      const view = recipeView(recipe, info.shape);
       if (typeof view === 'string') problems.push(weightProblem('E601', info.file, view, { path, tensor }));
       else if (!regroups(view.shape, want)) {
         problems.push(weightProblem('E601', info.file, `has shape [${info.shape.join(', ')}], slot '${slot.slot}' needs ${spelled}`, { path, tensor }));

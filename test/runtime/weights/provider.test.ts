@@ -37,7 +37,7 @@ describe('recipes', () => {
   });
   it('transposes', async () => {
     expect(await get({ w: [2, 3] }, [3, 2], { transpose: true })).toEqual([0, 3, 1, 4, 2, 5]);
-    expect(await get({ w: [2, 2, 3] }, [2, 3, 2], { transpose: true })).toEqual([0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    expect(await get({ w: [2, 2, 3] }, [2, 3, 2], { transpose: true, batched: true })).toEqual([0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
     const big = await get({ w: [70, 100] }, [100, 70], { transpose: true });
     expect(big[3 * 70 + 65]).toBe(65 * 100 + 3);
   });
@@ -52,8 +52,8 @@ describe('recipes', () => {
   });
   it('unpacks within each expert of a stacked tensor, and its bias', async () => {
     const gateUp = { outer: 2, parts: [1, 1], inner: 1 };
-    expect(await get({ w: [2, 1, 4] }, [2, 2, 1], { transpose: true, unpack: { ...gateUp, take: 0 } })).toEqual([0, 2, 4, 6]);
-    expect(await get({ w: [2, 4] }, [2, 2], { transpose: true, unpack: { ...gateUp, take: 1 } }, 's.bias')).toEqual([1, 3, 5, 7]);
+    expect(await get({ w: [2, 1, 4] }, [2, 2, 1], { batched: true, transpose: true, unpack: { ...gateUp, take: 0 } })).toEqual([0, 2, 4, 6]);
+    expect(await get({ w: [2, 4] }, [2, 2], { batched: true, unpack: { ...gateUp, take: 1 } }, 's.bias')).toEqual([1, 3, 5, 7]);
   });
   it('stacks experts', async () => {
     expect(await get({ 'e.0.w': [1, 2], 'e.1.w': [1, 2] }, [2, 1, 2], { names: ['e.{e}.w'], stack: 2 })).toEqual([0, 1, 0, 1]);
@@ -84,6 +84,6 @@ describe('what does not fit', () => {
     const experts = await provider({ 'e.0': [1, 1] }, 's.weight', [3, 1, 1], recipe({ names: ['e.{e}'], stack: 3 }));
     expect(experts.check().map((d) => d.code)).toEqual(['E703', 'E703']);
     expect((await provider({ w: [1] }, 's.weight', [1], undefined)).check()[0]?.message).toMatch(/no entry/);
-    expect(recipeView(recipe({ unpack: { outer: 1, parts: [2, 2], inner: 1, take: 0 } }), [5, 2], false)).toBe('its 5 rows are not 1 x (2 + 2) x 1');
+    expect(recipeView(recipe({ unpack: { outer: 1, parts: [2, 2], inner: 1, take: 0 } }), [5, 2])).toBe('its 5 rows are not 1 x (2 + 2) x 1');
   });
 });
