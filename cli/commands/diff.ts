@@ -1,0 +1,102 @@
+/** peel diff: a model against a recording, or one device against another. */
+import { Command } from 'commander';
+import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
+import { compareSessions, compareWithRecording, type ComparisonReport } from '../../runtime/compare.ts';
+import type { DeviceName } from '../../runtime/device.ts';
+import { loadModel, type LoadedModel } from '../../runtime/model.ts';
+import { randomSource } from '../../runtime/sampling.ts';
+import type { Session } from '../../runtime/session.ts';
+import { openSafetensors } from '../../runtime/weights/safetensors.ts';
+import { line, short, table, writeJson } from '../output.ts';
+import { decimal, deviceList, deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import type { Finish } from '../program.ts';
+
+interface DiffFlags extends CommonFlags {
+  readonly against?: string;
+  readonly devices?: DeviceName[];
+  readonly ids?: number[];
+  readonly tokens: number;
+  readonly tolerance: number;
+}
+
+export function diffCommand(finish: Finish): Command {
+  const command = new Command('diff').description('Compare a model\'s embeddings, layers, logits and greedy tokens with a recording, or between devices.').argument('<model>', 'folder, spec, or name');
+  modelOptions(command)
+    .option('--against <file>', 'recording: input_ids, hidden.{i}, logits (or last_hidden), generated, gen_logits')
+    .option('--devices <a,b>', 'compare device a with device b', deviceList)
+    .option('--ids <list>', 'with --devices: ids to run; 21 random ones if absent', idList)
+    .option('--tokens <n>', 'with --devices: greedy tokens to compare', wholeNumber(0, 4096), 12)
+    .option('--tolerance <x>', 'largest difference of a logit', decimal(0, 1e9), 1e-4);
+  return deviceOptions(command)
+    .option('--json', 'one JSON object')
+    .addHelpText('after', `
+Exits with 1 where logits differ by more than the tolerance, a greedy token differs, or prefill and token-by-token decode disagree.
+
+Examples:
+  $ peel diff ./llama --against ./llama/golden.safetensors --device cpu --threads 2
+  $ peel diff ./llama --devices webgpu,reference
+  $ peel diff my-spec.yaml --random --devices cpu,reference`)
+    .action(async (path: string, flags: DiffFlags) => finish(await diff(path, flags)));
+}
+
+async function diff(path: string, flags: DiffFlags): Promise<ExitCode> {
+  if ((flags.against === undefined) === (flags.devices === undefined)) {
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: 'give either --against FILE or --devices A,B' }]);
+  }
+  const model = await loadModel(toModelOptions(path, flags));
+  try {
+    return flags.against === undefined ? await betweenDevices(model, flags) : await withRecording(model, flags.against, flags);
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** A session that brings every output back, for sequences of `length` tokens and some more. */
+async function open(model: LoadedModel, flags: DiffFlags, length: number, device?: DeviceName): Promise<Session> {
+  const context = flags.context ?? Math.min(length, Math.max(length, model.capacity().context));
+  return model.session({ ...toSessionOptions(flags), ...(device === undefined ? {} : { device }), outputs: 'all', context, maxTokens: 128, logitRows: 128 });
+}
+
+async function withRecording(model: LoadedModel, against: string, flags: DiffFlags): Promise<ExitCode> {
+  const golden = await openSafetensors(against);
+  try {
+    const size = (name: string): number => golden.tensors.get(name)?.shape[0] ?? 0;
+    const session = await open(model, flags, Math.max(1, size('input_ids') + size('generated')));
+    const report = await compareWithRecording(session, golden, against, flags.tolerance);
+    show(model, report, [session], flags, against);
+    return report.passed ? ExitCode.done : ExitCode.failed;
+  } finally {
+    await golden.dispose();
+  }
+}
+
+async function betweenDevices(model: LoadedModel, flags: DiffFlags): Promise<ExitCode> {
+  const [first, second] = flags.devices ?? [];
+  const vocab = model.model.embeddings.token.rows;
+  const random = randomSource(1);
+  const count = Math.max(1, Math.min(21, model.capacity().context - flags.tokens));
+  const ids = flags.ids ?? Array.from({ length: count }, () => Math.floor(random() * vocab));
+  const a = await open(model, flags, ids.length + flags.tokens, first);
+  const b = await open(model, flags, ids.length + flags.tokens, second);
+  const report = await compareSessions(a, b, ids, flags.tokens, flags.tolerance);
+  show(model, report, [a, b], flags, 'the second device');
+  return report.passed ? ExitCode.done : ExitCode.failed;
+}
+
+function show(model: LoadedModel, report: ComparisonReport, sessions: readonly Session[], flags: DiffFlags, against: string): void {
+  const devices = sessions.map((s) => s.device);
+  if (flags.json) {
+    writeJson({ ok: report.passed, model: model.name, devices, device: devices[0], against, ...report });
+    return;
+  }
+  for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}`);
+  const rows = [...report.outputs, ...report.agreement.map((d) => ({ ...d, name: `logits ${d.name}` }))];
+  for (const text of table(['output', 'elements', 'max abs', 'NMSE', ''], rows.map((d) => [d.name, d.elements, short(d.maxAbs), short(d.nmse), d.close ? '' : 'DIFFERS']))) line(text);
+  const { tokens } = report;
+  if (tokens) {
+    const at = tokens.firstDifference;
+    line(at < 0 ? `greedy tokens: all ${tokens.expected.length} equal` : `greedy tokens: number ${at} differs: expected ${tokens.expected[at]}, found ${tokens.found[at]}`);
+  }
+  if (report.firstDivergence !== undefined) line(`first divergence: ${report.firstDivergence}`);
+  line(report.passed ? `passed: within ${report.tolerance}` : `FAILED: beyond ${report.tolerance}`);
+}

@@ -1,0 +1,76 @@
+/** peel plan: what a model becomes on a device. */
+import { Command, Option } from 'commander';
+import { printGraph } from '../../compiler/graph/print.ts';
+import { printSchedule } from '../../compiler/kernels/print.ts';
+import { targets } from '../../compiler/targets.ts';
+import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
+import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
+import { loadModel, type LoadedModel } from '../../runtime/model.ts';
+import { line, writeJson } from '../output.ts';
+import { printPlan } from '../plan-text.ts';
+import { deviceOptions, modelOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import type { Finish } from '../program.ts';
+
+interface PlanFlags extends CommonFlags {
+  readonly dump?: string;
+  readonly fuse: boolean;
+  readonly maxTokens?: number;
+}
+
+const stages = ['model', 'graph'];
+
+export function planCommand(finish: Finish): Command {
+  const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, or name');
+  modelOptions(command).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
+  return deviceOptions(command, false)
+    .option('--max-tokens <n>', 'most tokens of one step', wholeNumber(1, 65536))
+    .option('--no-fuse', 'one kernel an operator')
+    .option('--dump <stage>', 'print a stage instead: model, graph, schedule, the name of a pass, or all')
+    .option('--json', 'the plan as one JSON object')
+    .addHelpText('after', `
+Examples:
+  $ peel plan nano-llama
+  $ peel plan llama --weights ./SmolLM-135M --device webgpu
+  $ peel plan my-spec.yaml --set layers=1 --dump graph
+  $ peel plan nano-llama --json > plan.json`)
+    .action(async (path: string, flags: PlanFlags) => finish(await plan(path, flags)));
+}
+
+function targetFor(name: string | undefined, threads: number | undefined): Target {
+  switch (name) {
+    case 'webgpu': return targets.webgpu;
+    case 'webgpu-software': return targets.webgpuSoftware;
+    default: return { ...targets.cpu, threads: threads ?? 1 };
+  }
+}
+
+async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
+  const model = await loadModel({ ...toModelOptions(path, flags), headersOnly: true });
+  try {
+    const dumps = new Map<string, () => string>([['model', () => JSON.stringify(model.model, null, 2)], ['graph', () => printGraph(model.graph)]]);
+    const built = model.plan(targetFor(flags.device, flags.threads), {
+      ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
+      plan: { fuse: flags.fuse, onPass: (name, schedule) => dumps.set(name, () => printSchedule(schedule)) },
+    });
+    if (flags.dump !== undefined) dump(flags.dump, dumps, model, built);
+    else if (flags.json) writeJson(built);
+    else for (const text of printPlan(built)) line(text);
+    return ExitCode.done;
+  } finally {
+    await model.dispose();
+  }
+}
+
+function dump(stage: string, dumps: ReadonlyMap<string, () => string>, model: LoadedModel, built: ExecutionPlan): void {
+  if (stage === 'plan') { line(JSON.stringify(built, null, 2)); return; }
+  if (stage === 'all') {
+    for (const [name, text] of dumps) line(`=== ${name} of ${model.name}\n${text()}`);
+    return;
+  }
+  const text = dumps.get(stage);
+  if (!text) {
+    const known = [...stages, ...[...dumps.keys()].filter((name) => !stages.includes(name)), 'plan', 'all'];
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: `there is no stage '${stage}'`, hint: `one of ${known.join(', ')}` }]);
+  }
+  line(text());
+}

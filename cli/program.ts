@@ -1,0 +1,37 @@
+/** The commands and their order in the help. */
+import { Command } from 'commander';
+import type { ExitCode } from '../compiler/diagnostics.ts';
+import { checkCommand } from './commands/check.ts';
+import { diffCommand } from './commands/diff.ts';
+import { evalCommand } from './commands/eval.ts';
+import { graphCommand } from './commands/graph.ts';
+import { planCommand } from './commands/plan.ts';
+import { runCommand } from './commands/run.ts';
+
+/** Receives the exit code of a command that did its work. */
+export type Finish = (code: ExitCode) => void;
+
+export function program(finish: Finish): Command {
+  const root = new Command('peel')
+    .description('Compiles language models written in YAML, and runs them on WebGPU or the CPU.')
+    .version('0.1.0')
+    .exitOverride()
+    .showHelpAfterError('(peel --help, or peel COMMAND --help, shows the usage)')
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText('after', `
+MODEL is a Hugging Face folder, the path of a spec, the name of a spec in models/, or of a model that ships (nano-llama).
+
+Examples:
+  $ peel run nano-llama --prompt "ROMEO:"           a small model writes
+  $ peel run ./SmolLM-135M --prompt "Once upon"     a Hugging Face folder
+  $ peel check my-model.yaml                        everything that is wrong with a spec
+  $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
+  $ peel diff ./llama --against golden.safetensors  compare with a recording
+
+Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
+  for (const command of [runCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand]) {
+    root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
+  }
+  return root;
+}

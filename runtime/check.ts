@@ -1,0 +1,48 @@
+/** The preflight: a spec, its config and the headers of its weights, without reading any weight. */
+import { compileSpec } from '../compiler/compile.ts';
+import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
+import { compileInput, weightProblems, type ModelOptions } from './model.ts';
+import { locate } from './locate.ts';
+import { openWeights } from './weights/folder.ts';
+import type { TensorSource } from './weights/safetensors.ts';
+
+export interface CheckResult {
+  readonly diagnostics: readonly Diagnostic[];
+  /** 0, or 10 for errors in the spec or config, 11 for weights that do not fit. */
+  readonly exitCode: ExitCode;
+  /** What the model is; absent where the spec has errors. */
+  readonly summary?: { readonly name: string; readonly layers: number; readonly dim: number; readonly parameters: number; readonly tensors?: number };
+}
+
+/** Everything found, at once. Throws PeelError only where a file cannot be read at all. */
+export async function checkModel(options: ModelOptions): Promise<CheckResult> {
+  const located = await locate(options.path, options);
+  const compiled = compileSpec(compileInput(located, options));
+  const { model, graph } = compiled;
+  const diagnostics = [...compiled.diagnostics];
+  const wrong = diagnostics.some((d) => d.severity === 'error');
+  let exitCode: ExitCode = wrong ? ExitCode.spec : ExitCode.done;
+  let tensors: number | undefined;
+  if (located.weights !== undefined) {
+    let source: TensorSource | undefined;
+    try {
+      source = await openWeights(located.weights);
+      tensors = source.tensors.size;
+      if (model && graph) {
+        const found = weightProblems(compiled, source, located.weights);
+        diagnostics.push(...found);
+        if (exitCode === ExitCode.done && found.some((d) => d.severity === 'error')) exitCode = ExitCode.weights;
+      }
+    } catch (error) {
+      if (!(error instanceof PeelError)) throw error;
+      diagnostics.push(...error.diagnostics);
+      if (exitCode === ExitCode.done) exitCode = error.exitCode;
+    } finally {
+      await source?.dispose();
+    }
+  }
+  if (!model || !graph) return { diagnostics, exitCode };
+  const parameters = graph.weights.reduce((sum, slot) => sum + slot.shape.reduce((a, b) => a * b, 1), 0);
+  const fits = exitCode === ExitCode.done && tensors !== undefined;
+  return { diagnostics, exitCode, summary: { name: model.name, layers: model.layers.length, dim: model.dim, parameters, ...(fits ? { tensors: tensors ?? 0 } : {}) } };
+}

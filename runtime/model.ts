@@ -1,0 +1,199 @@
+/** A model from files to running: opened (spec, config, headers), planned, loaded on a device. */
+import { compileSpec, type Compiled, type CompileInput } from '../compiler/compile.ts';
+import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
+import type { Graph } from '../compiler/graph/types.ts';
+import type { Model, ParamValue } from '../compiler/model.ts';
+import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
+import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
+import type { Executor, WeightProvider } from './backend.ts';
+import { openDevice, type DeviceOptions } from './device.ts';
+import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
+import { referenceBackend } from './reference/executor.ts';
+import { Session, type GenerateOptions, type SessionModel } from './session.ts';
+import { endIds, loadTokenizer } from './tokenizer/load.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { openWeights } from './weights/folder.ts';
+import { RecipeProvider } from './weights/provider.ts';
+import { RandomProvider } from './weights/random.ts';
+import type { TensorSource } from './weights/safetensors.ts';
+
+export interface ModelOptions {
+  /** A Hugging Face folder, the path of a spec, or the name of a spec in models/ or of a model in models/nano. */
+  readonly path: string;
+  /** Weights for a spec: a folder or a .safetensors file. */
+  readonly weights?: string;
+  /** A spec for a folder, instead of the one that its model_type picks. */
+  readonly spec?: string;
+  /** Values for the spec's params, before those of config.json. */
+  readonly set?: Readonly<Record<string, ParamValue>>;
+  /** Seed of random weights, for a spec without any. */
+  readonly random?: number;
+  /** Where specs are looked up by name; the package's own if absent. */
+  readonly models?: string;
+  /** Leave weights alone: the model can be planned, not run. */
+  readonly headersOnly?: boolean;
+}
+
+export interface SessionOptions extends DeviceOptions {
+  /** Most tokens that a sequence may have: the model's own context, at most 4096, if absent. */
+  readonly context?: number;
+  /** Most tokens of one prefill step: 128 if absent. */
+  readonly maxTokens?: number;
+  /** Most trailing rows whose logits one step gives; 1 if absent. */
+  readonly logitRows?: number;
+  /** Outputs to bring back besides logits: all, or none (the default). */
+  readonly outputs?: 'all';
+  /** Passes to leave out. */
+  readonly plan?: Pick<PlanOptions, 'fuse' | 'onPass'>;
+}
+
+/** Fails with all errors if there is one. */
+function throwErrors(diagnostics: readonly Diagnostic[], exitCode: ExitCode): void {
+  const errors = diagnostics.filter((d) => d.severity === 'error');
+  if (errors.length > 0) throw new PeelError(exitCode, errors);
+}
+
+function isBidirectional(model: Model): boolean {
+  return model.layers.some((layer) => layer.steps.some((step) => step.branches.some(({ body }) => (body.kind === 'attention' || body.kind === 'mla') && body.mask === 'bidirectional')));
+}
+
+/** Most tokens that the model can hold at all, and the context it says it was made for. */
+function contextOf(model: Model): { hard: number; trained: number | undefined } {
+  const position = model.embeddings.position;
+  return { hard: position?.kind === 'learned' ? position.rows : Infinity, trained: model.context };
+}
+
+export class LoadedModel {
+  private readonly sessions = new Set<Session>();
+  private tokenizerPromise: Promise<Tokenizer> | undefined;
+  private main: Promise<Session> | undefined;
+
+  constructor(
+    readonly located: Located, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
+    private readonly weights: WeightProvider | undefined, private readonly source: TensorSource | undefined, private readonly defaults: SessionOptions,
+  ) {}
+
+  get name(): string { return this.model.name; }
+
+  /** The tokenizer, read at the first call. */
+  tokenizer(): Promise<Tokenizer> {
+    const { located } = this;
+    this.tokenizerPromise ??= loadTokenizer(this.model.tokenizer, { specFile: located.spec, folder: located.folder, eos: endIds(located.generation, located.config) });
+    return this.tokenizerPromise;
+  }
+
+  /** Sizes for a session. Throws PeelError (exit code 2) for a context that the model cannot have. */
+  capacity(options: SessionOptions = {}): Capacity {
+    const { hard, trained } = contextOf(this.model);
+    const context = options.context ?? Math.min(trained ?? 2048, hard, 4096);
+    const wrong = (path: string, message: string): never => { throw new PeelError(ExitCode.usage, [{ code: 'E027', severity: 'error', path, message }]); };
+    if (!Number.isSafeInteger(context) || context < 1 || context > 1 << 24) wrong('/context', `must be a whole number from 1 to ${1 << 24}, found ${context}`);
+    if (context > hard) wrong('/context', `${context} tokens were asked for, the model has ${hard} positions`);
+    const maxTokens = Math.min(context, isBidirectional(this.model) ? context : options.maxTokens ?? 128);
+    return { context, maxTokens, maxLogitRows: Math.max(1, Math.min(options.logitRows ?? 1, maxTokens)) };
+  }
+
+  /** The plan for a target. */
+  plan(target: Target, options: SessionOptions = {}): ExecutionPlan {
+    const { plan, outputs } = options;
+    return buildPlan(this.graph, target, this.capacity(options), { ...plan, ...(outputs === 'all' ? { outputs: this.graph.outputs.map((o) => o.name) } : {}) });
+  }
+
+  private sessionModel(): SessionModel {
+    const { model } = this;
+    return {
+      name: model.name, vocab: model.embeddings.token.rows, outputs: this.graph.outputs.some((o) => o.name === 'logits') ? model.output.linear?.rows ?? 0 : 0,
+      layers: model.layers.length, bidirectional: isBidirectional(model), ...(model.context === undefined ? {} : { trainedContext: model.context }),
+    };
+  }
+
+  /** Loads the model on a device. Each session holds one sequence; dispose it, or the model, to free it. */
+  async session(options: SessionOptions = {}): Promise<Session> {
+    const all = { ...this.defaults, ...options };
+    if (!this.weights) {
+      throw new PeelError(ExitCode.usage, [{ code: 'E011', severity: 'error', path: '', message: `the spec ${shown(this.located.spec)} comes without weights`, hint: 'give --weights PATH, or --random SEED to try it untrained' }]);
+    }
+    const capacity = this.capacity(all);
+    const { backend, reason } = await openDevice(all);
+    let executor: Executor;
+    try {
+      executor = backend ? await backend.load(this.plan(backend.target, all), this.weights, reason) : await referenceBackend.load(this.graph, this.weights, reason);
+    } catch (error) {
+      await backend?.dispose();
+      throw error;
+    }
+    const session: Session = new Session({
+      report: executor.report, step: (input, outputs) => executor.step(input, outputs),
+      dispose: async () => {
+        this.sessions.delete(session);
+        await executor.dispose();
+        await backend?.dispose();
+      },
+    }, this.sessionModel(), capacity);
+    this.sessions.add(session);
+    return session;
+  }
+
+  /** Continues a text, piece by piece. Uses one session, made at the first call with the options that the model was loaded with. */
+  async *write(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
+    const tokenizer = await this.tokenizer();
+    this.main ??= this.session();
+    const session = await this.main;
+    session.rewind(0);
+    const stream = tokenizer.stream();
+    const stop = options.stop ?? tokenizer.special.eos;
+    for await (const id of session.generate(tokenizer.encode(prompt), { ...options, stop })) {
+      const piece = stream.push(id);
+      if (piece !== '') yield piece;
+    }
+    const rest = stream.end();
+    if (rest !== '') yield rest;
+  }
+
+  /** Frees the sessions and closes the weights. */
+  async dispose(): Promise<void> {
+    await this.main?.catch(() => undefined);
+    for (const session of [...this.sessions]) await session.dispose();
+    await this.source?.dispose();
+  }
+}
+
+/** What compiling needs, from what was located and the options. */
+export function compileInput(located: Located, options: ModelOptions): CompileInput {
+  return {
+    spec: shown(located.spec), readFile: readSpecFile, modelsFolder: shown(options.models ?? modelsFolder()),
+    sources: { ...(located.config ? { config: located.config } : {}), ...(options.set ? { set: options.set } : {}) },
+    ...(located.weights === undefined ? {} : { format: 'huggingface' as const }),
+  };
+}
+
+/** What does not fit between a compiled spec and the tensors of its weights. */
+export function weightProblems(compiled: Compiled, source: TensorSource, name: string): readonly Diagnostic[] {
+  const { model, graph } = compiled;
+  return model && graph ? new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), name).check() : [];
+}
+
+/**
+ * Opens a model: finds its spec, resolves it with config.json, lowers it, and checks that the weights' headers hold every tensor.
+ * Nothing large is read yet. Throws PeelError: 10 for the spec, 11 for the weights, 14 for files, with everything found at once.
+ */
+export async function loadModel(options: ModelOptions & SessionOptions): Promise<LoadedModel> {
+  const located = await locate(options.path, options);
+  const compiled = compileSpec(compileInput(located, options));
+  throwErrors(compiled.diagnostics, ExitCode.spec);
+  const { model, graph } = compiled;
+  if (!model || !graph) throw new PeelError(ExitCode.spec, compiled.diagnostics);
+  if (options.headersOnly || located.weights === undefined) {
+    const random = options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random);
+    return new LoadedModel(located, model, graph, compiled.diagnostics, random, undefined, options);
+  }
+  const source = await openWeights(located.weights);
+  try {
+    throwErrors(weightProblems(compiled, source, located.weights), ExitCode.weights);
+  } catch (error) {
+    await source.dispose();
+    throw error;
+  }
+  const provider = new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights);
+  return new LoadedModel(located, model, graph, compiled.diagnostics, provider, source, options);
+}
