@@ -17,7 +17,8 @@ function mergeMaps(base: MapNode, over: MapNode): MapNode {
   const entries = new Map<string, MapEntry>(base.entries);
   for (const [key, entry] of over.entries) {
     const below = entries.get(key);
-    if (entry.value.kind === 'scalar' && entry.value.value === null && below) entries.delete(key);
+    // `default: null` is a value: the param is null where no source has it.
+    if (isNull(entry.value) && below && key !== 'default') entries.delete(key);
     else if (below) entries.set(key, { key: entry.key, value: mergeNodes(below.value, entry.value, key) });
     else entries.set(key, entry);
   }
@@ -53,8 +54,11 @@ function mergeSteps(base: ListNode, over: ListNode): ListNode {
 function mergeStep(base: MapNode, over: MapNode): MapNode {
   const body = BODY_KEYS.find((key) => over.entries.has(key) && !isNull(over.entries.get(key)?.value));
   if (body === undefined || base.entries.has(body)) return mergeMaps(base, over);
-  const entries = new Map([...base.entries].filter(([key]) => !BODY_KEYS.some((other) => other === key)));
-  return mergeMaps({ ...base, entries }, over);
+  // The new body replaces any other, whether or not that one is deleted too.
+  const isBody = (key: string): boolean => BODY_KEYS.some((other) => other === key);
+  const kept = new Map([...base.entries].filter(([key]) => !isBody(key)));
+  const given = new Map([...over.entries].filter(([key, { value }]) => !(isBody(key) && isNull(value))));
+  return mergeMaps({ ...base, entries: kept }, { ...over, entries: given });
 }
 
 /** Maps in which null is a value of its own. */

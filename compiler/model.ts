@@ -33,6 +33,8 @@ export interface Rope {
   readonly start: number;
   readonly theta: number;
   readonly pairing: 'half' | 'interleaved';
+  /** Angles are negative. */
+  readonly backward?: boolean;
   readonly scaling: RopeScaling;
   /** Slot of a weight that divides the inverse frequencies (GGUF's rope_freqs), if any. */
   readonly frequencyFactors?: string;
@@ -88,8 +90,11 @@ export interface Attention extends AttentionCommon {
   readonly bias: Biases;
   readonly qkNorm?: QkNorm;
   readonly vNorm?: Norm;
-  /** q, k and v are clamped to +-clip. */
+  /** q, k and v are clamped to +-clip; q and k after their norm where `clipWhen` says so. */
   readonly clip?: number;
+  readonly clipWhen?: 'before_norm' | 'after_norm';
+  /** Multiplies the values; 1 if absent. */
+  readonly valueScale?: number;
   /** This layer reads the keys and values that an earlier layer's attention cached. */
   readonly kvFrom?: number;
 }
@@ -200,13 +205,14 @@ export interface Layer {
 export interface Embeddings {
   readonly token: { readonly rows: number; readonly dim: number; readonly scale: number; readonly norm?: Norm };
   readonly position?:
+    /** `rows` of the table, the first `offset` of which no position uses. */
     | { readonly kind: 'learned'; readonly rows: number; readonly offset: number }
     | { readonly kind: 'sinusoidal'; readonly layout: 'interleaved' | 'halves' | 'halves_minus_one'; readonly theta: number; readonly offset: number };
   readonly types?: { readonly rows: number };
   /** After the sum. */
   readonly norm?: Norm;
-  /** From the embedding's width to the model's, after the norm. */
-  readonly project?: { readonly bias: boolean };
+  /** From the embedding's width to the model's: of the token vectors, or of the sum after the norm. */
+  readonly project?: { readonly bias: boolean; readonly of: 'token' | 'sum' };
 }
 
 export interface Output {

@@ -63,7 +63,7 @@ export function finishMixed(ctx: LowerContext, x: Node, mixed: Node, attention: 
 }
 
 function lowerQuery(ctx: LowerContext, x: Node, attention: Attention, slot: string): Node {
-  const heads = projectHeads(ctx, x, `${slot}.q`, attention.heads, attention.headDim, attention.bias.q, attention.clip, 'heads * head_dim x dim');
+  const heads = projectHeads(ctx, x, `${slot}.q`, attention.heads, attention.headDim, attention.bias.q, earlyClip(attention), 'heads * head_dim x dim');
   return normAndRotate(ctx, heads, attention, `${slot}.q`);
 }
 
@@ -74,10 +74,11 @@ function keysAndValues(ctx: LowerContext, x: Node, attention: Attention, slot: s
     if (!known) throw new InternalError('lower', `${slot} reads the keys of layer ${attention.kvFrom}, which has none`);
     return known;
   }
-  const { kvHeads, headDim, valueDim, bias, clip, vNorm } = attention;
-  let k = projectHeads(ctx, x, `${slot}.k`, kvHeads, headDim, bias.k, clip, 'kv_heads * head_dim x dim');
+  const { kvHeads, headDim, valueDim, bias, clip, vNorm, valueScale } = attention;
+  let k = projectHeads(ctx, x, `${slot}.k`, kvHeads, headDim, bias.k, earlyClip(attention), 'kv_heads * head_dim x dim');
   let v = projectHeads(ctx, x, `${slot}.v`, kvHeads, valueDim, bias.v, clip, 'kv_heads * value_dim x dim');
   k = normAndRotate(ctx, k, attention, `${slot}.k`);
+  if (valueScale !== undefined) v = labelled(ctx, `${slot}.v`, () => graph.scale(v, valueScale));
   if (vNorm) v = lowerNorm(ctx, v, vNorm, `${slot}.v_norm`);
   // Without a causal mask every token must be there at once, so there is nothing to keep.
   const kept = attention.mask === 'causal'
@@ -85,6 +86,11 @@ function keysAndValues(ctx: LowerContext, x: Node, attention: Attention, slot: s
     : { k, v };
   if (ctx.layer !== undefined) ctx.keyValues.set(ctx.layer, kept);
   return kept;
+}
+
+/** The clamp of queries and keys right behind their projection. */
+function earlyClip(attention: Attention): number | undefined {
+  return attention.clipWhen === 'after_norm' ? undefined : attention.clip;
 }
 
 /** x[T, dim] -> [T, heads, width] */
@@ -98,8 +104,9 @@ function projectHeads(
 }
 
 function normAndRotate(ctx: LowerContext, heads: Node, attention: Attention, slot: string): Node {
-  const { qkNorm, position } = attention;
-  const normed = (x: Node): Node => (qkNorm ? lowerHeadNorm(ctx, x, qkNorm.norm, qkNorm.scope, `${slot}_norm`) : x);
+  const { qkNorm, position, clip, clipWhen } = attention;
+  const clipped = (x: Node): Node => (clip !== undefined && clipWhen === 'after_norm' ? labelled(ctx, slot, () => ctx.graph.map([x], clampTo(arg(0), clip))) : x);
+  const normed = (x: Node): Node => clipped(qkNorm ? lowerHeadNorm(ctx, x, qkNorm.norm, qkNorm.scope, `${slot}_norm`) : x);
   const rotated = (x: Node): Node => (position.kind === 'rope' ? lowerRope(ctx, x, position, slot) : x);
   return qkNorm?.when === 'after_rope' ? normed(rotated(heads)) : rotated(normed(heads));
 }

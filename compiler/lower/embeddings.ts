@@ -15,14 +15,17 @@ export function lowerEmbeddings(ctx: LowerContext, embeddings: Embeddings): Node
     return graph.scale(rows, Math.fround(token.scale));
   });
   if (token.norm) x = lowerNorm(ctx, x, token.norm, 'embeddings.token_norm');
-  if (position) x = graph.add(x, lowerPosition(ctx, position, token.dim));
+  const projected = (value: Node, bias: boolean): Node => project(ctx, value, 'embeddings.project', { rows: model.dim, columns: token.dim, bias });
+  const early = embeddings.project?.of === 'token';
+  const width = early ? model.dim : token.dim;
+  if (embeddings.project && early) x = projected(x, embeddings.project.bias);
+  if (position) x = graph.add(x, lowerPosition(ctx, position, width));
   if (types) {
-    const rows = labelled(ctx, 'embeddings.types', () => graph.gather(graph.weight('embeddings.types.weight', [types.rows, token.dim], 'rows x dim'), graph.input('types')));
+    const rows = labelled(ctx, 'embeddings.types', () => graph.gather(graph.weight('embeddings.types.weight', [types.rows, width], 'rows x dim'), graph.input('types')));
     x = graph.add(x, rows);
   }
   if (norm) x = lowerNorm(ctx, x, norm, 'embeddings.norm');
-  if (embeddings.project) x = project(ctx, x, 'embeddings.project', { rows: model.dim, columns: token.dim, bias: embeddings.project.bias });
-  return x;
+  return embeddings.project && !early ? projected(x, embeddings.project.bias) : x;
 }
 
 function lowerPosition(ctx: LowerContext, position: NonNullable<Embeddings['position']>, dim: number): Node {

@@ -103,7 +103,8 @@ function ropeAngles(ctx: LowerContext, rope: Rope, frequencies: RopeFrequencies)
         operands.push(graph.weight(rope.frequencyFactors, [pairs]));
         frequency = binary('div', frequency, arg(operands.length - 1));
       }
-      return graph.map(operands, mul(tokenPosition(0), frequency), ['T', pairs]);
+      const turns = rope.backward ? mul(constant(-1), frequency) : frequency;
+      return graph.map(operands, mul(tokenPosition(0), turns), ['T', pairs]);
     }),
   );
 }

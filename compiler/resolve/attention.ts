@@ -17,6 +17,8 @@ export function resolveAttention(field: Cursor, context: LayerContext): Attentio
   const qkNorm = resolveQkNorm(field.get('qk_norm'), context.norm);
   const vNorm = resolveNorm(field.get('v_norm'), context.norm);
   const clip = field.get('clip').numberIn({ above: 0 });
+  const clipWhen = field.get('clip_when').choice(['before_norm', 'after_norm'] as const);
+  const valueScale = field.get('value_scale').number() ?? 1;
   const kvFrom = field.get('kv_from').dimension(0);
   if (kvFrom !== undefined && kvFrom >= context.index) {
     field.get('kv_from').report('E309', `layer ${context.index} cannot read the keys and values of layer ${kvFrom}, which is not before it`);
@@ -26,7 +28,8 @@ export function resolveAttention(field: Cursor, context: LayerContext): Attentio
     ...common(field, context, heads, headDim, headDim, 'none'),
     bias: biases(field.get('bias'), ['q', 'k', 'v', 'o']) satisfies Biases,
     ...(qkNorm ? { qkNorm } : {}), ...(vNorm ? { vNorm } : {}),
-    ...(clip === undefined ? {} : { clip }), ...(kvFrom === undefined ? {} : { kvFrom }),
+    ...(clip === undefined ? {} : { clip, ...(clipWhen === undefined ? {} : { clipWhen }) }), ...(valueScale === 1 ? {} : { valueScale }),
+    ...(kvFrom === undefined ? {} : { kvFrom }),
   };
 }
 

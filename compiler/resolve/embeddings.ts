@@ -19,7 +19,7 @@ export function resolveEmbeddings(field: Cursor, base: Norm): { readonly embeddi
     ...(position ? { position } : {}),
     ...(types.present && types.get('when').boolean(true) ? { types: { rows: types.get('rows').requiredDimension() } } : {}),
     ...(norm ? { norm } : {}),
-    ...(hasProject ? { project: { bias: project.get('bias').boolean(false) } } : {}),
+    ...(hasProject ? { project: { bias: project.get('bias').boolean(false), of: project.get('of').choice(['sum', 'token'] as const) ?? 'sum' } } : {}),
   };
   return { embeddings, dim: hasProject ? project.get('dim').requiredDimension() : width };
 }
@@ -32,7 +32,10 @@ function resolvePosition(field: Cursor): Embeddings['position'] | undefined {
     field.report('E205', 'a position is either `learned` or `sinusoidal`');
     return undefined;
   }
-  if (learned.present) return { kind: 'learned', rows: learned.get('rows').requiredDimension(), offset: learned.get('offset').dimension(0) ?? 0 };
+  if (learned.present) {
+    const offset = learned.get('offset').dimension(0) ?? 0;
+    return { kind: 'learned', rows: learned.get('rows').requiredDimension() + offset, offset };
+  }
   return {
     kind: 'sinusoidal',
     layout: sinusoidal.get('layout').choice(['interleaved', 'halves', 'halves_minus_one'] as const) ?? 'interleaved',

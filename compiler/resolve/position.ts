@@ -50,6 +50,7 @@ function resolveRope(rope: Cursor, headDim: number): Position {
     start: rope.get('part').choice(['first', 'last'] as const) === 'last' ? headDim - dims : 0,
     theta: rope.get('theta').numberIn({ above: 0 }) ?? 10000,
     pairing: rope.get('pairing').choice(['half', 'interleaved'] as const) ?? 'half',
+    ...(rope.get('direction').choice(['forward', 'backward'] as const) === 'backward' ? { backward: true } : {}),
     scaling: resolveScaling(rope.get('scaling'), dims),
     ...(frequencyFactors === undefined ? {} : { frequencyFactors }),
   } satisfies Rope;
