@@ -1,11 +1,13 @@
 /** Chooses a template for each kernel of a plan and writes its shaders. */
 import type { Dim } from '../../compiler/kernels/scalar.ts';
-import type { Buffer, BufferId, Kernel } from '../../compiler/kernels/types.ts';
+import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { Target } from '../../compiler/plan.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { matrixKey, type Matrix, type WeightLayout } from './layout.ts';
 import { emitArgmax } from './wgsl/argmax.ts';
 import { emitAttention } from './wgsl/attention.ts';
+import { emitLinearMatmul, matmulRows } from './wgsl/linear-matmul.ts';
+import { emitLinearMatvec } from './wgsl/linear-matvec.ts';
 import { emitLinearThread } from './wgsl/linear-thread.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
@@ -33,12 +35,24 @@ export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: W
     case 'linear': {
       const matrix = layout.matrices.get(matrixKey(kernel));
       if (!matrix) throw new InternalError('webgpu', `${kernel.origin.label} has no matrix`);
-      const rows: Dim = kernel.rowShape[0] ?? 1;
-      const one = emitLinearThread(module(), kernel, matrix, 1, target.maxWorkgroupSize);
-      if (kernel.group === 'expert') return { kernel, matrix, variants: [{ program: one, when: () => true }] };
-      const many = emitLinearThread(module(), kernel, matrix, 4, target.maxWorkgroupSize);
-      return { kernel, matrix, variants: [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: many, when: () => true }] };
+      return { kernel, matrix, variants: linearVariants(module, kernel, matrix, target) };
     }
     default: return kernel satisfies never;
   }
+}
+
+/** A row at a time where there are few of them or each has weights of its own, tiles of rows otherwise. */
+function linearVariants(module: () => Module, kernel: LinearKernel, matrix: Matrix, target: Target): Variant[] {
+  const rows: Dim = kernel.rowShape[0] ?? 1;
+  const always = (): boolean => true;
+  const granule = Math.max(kernel.granule, kernel.order === 'interleaved' ? kernel.weights.length : 1);
+  if (target.software) {
+    const one = emitLinearThread(module(), kernel, matrix, 1, target.maxWorkgroupSize);
+    if (kernel.group === 'expert') return [{ program: one, when: always }];
+    return [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: emitLinearThread(module(), kernel, matrix, 4, target.maxWorkgroupSize), when: always }];
+  }
+  const one = emitLinearMatvec(module(), kernel, matrix);
+  const tileRows = matmulRows(granule * Math.max(1, Math.floor(32 / granule)), target.maxWorkgroupBytes);
+  if (kernel.group === 'expert' || tileRows === undefined) return [{ program: one, when: always }];
+  return [{ program: one, when: (dims) => extent(rows, dims) < 4 }, { program: emitLinearMatmul(module(), kernel, matrix, tileRows), when: always }];
 }

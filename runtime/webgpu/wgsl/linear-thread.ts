@@ -3,12 +3,9 @@
  * the input share each weight that is read. Where stores use several accumulators, the workgroup stages its tile in its memory.
  */
 import { countText, decompose } from './stores.ts';
-import { LinearEmitter, type MatrixLayout } from './linear.ts';
+import { LinearEmitter, ROWS_Y, type MatrixLayout } from './linear.ts';
 import { extent, product, type Module, type Program } from './module.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
-
-/** Rows along y before dispatches turn to z. */
-const ROWS_Y = 32768;
 
 export function emitLinearThread(module: Module, kernel: LinearKernel, layout: MatrixLayout, tileRows: number, maxWorkgroup: number): Program {
   const l = new LinearEmitter(module, kernel, layout);
@@ -37,9 +34,8 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
   const bound: [number, string][] = [...rows.map((n) => [n, names[n] as string] as [number, string]), ...(tiled ? LinearEmitter.tileAxes(tileNames) : [])];
   emitter.open(new Map(bound));
   emitter.write(...head);
-  const group = groupName(l, names);
-  const base = kernel.group === 'none' ? `${l.from} + i32(group.x) * ${tile}` : `i32(group.x) * ${tile}`;
-  emitter.write(`let base = ${base};`);
+  const group = l.groupName(names);
+  emitter.write(`let base = ${l.tileBase(tile)};`);
   for (let q = 0; q < each; q++) emitter.write(`let w${q} = ${l.rowOffset(`base + lane + ${q * size}`, group)};`);
 
   const list = tiled ? tileNames.map((_, r) => r) : [undefined];
@@ -63,9 +59,9 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
   }
   const total = (r: number, q: number): string => `((sum${r}_${q}.x + sum${r}_${q}.y) + (sum${r}_${q}.z + sum${r}_${q}.w))`;
 
-  const limit = kernel.group === 'none' ? l.to : String(layout.rows);
+  const { limit } = l;
   const real = tiled ? '' : ` && flat < ${countText(emitter, kernel.rowShape)}`;
-  const inGroup = `${real}${group === undefined ? '' : ` && ${group} >= ${l.from} && ${group} < ${l.to}`}`;
+  const inGroup = `${real}${l.inPart(group)}`;
   if (!staged) {
     emitter.write('let n = base + lane;', `let sum = ${total(0, 0)};`);
     emitter.write(...l.stores(names, 'n', `n < ${limit}${inGroup}`, () => 'sum'));
@@ -89,21 +85,11 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
     emitter.write(`for (var ${e}: i32 = lane; ${e} < ${points * tileRows}; ${e} += ${size}) {`, ...body.map((line) => `  ${line}`), '}');
   }
   return module.program(size, emitter.close(), (dims, part) => {
-    const columns = kernel.group === 'none' ? part.to - part.from : layout.rows;
-    const x = Math.ceil(columns / tile);
+    const x = l.tiles(tile, part);
     if (!tiled) {
       const all = product(kernel.rowShape, dims);
       return [x, Math.min(all, ROWS_Y), Math.ceil(all / ROWS_Y)];
     }
     return [x, Math.ceil(extent(kernel.rowShape[0] ?? 1, dims) / tileRows), product(kernel.rowShape.slice(1), dims)];
   });
-}
-
-/** The name of the weights' group at this row: the head, or the chosen expert; undefined where there are no groups. */
-export function groupName(l: LinearEmitter, names: readonly string[]): string | undefined {
-  const { kernel, emitter } = l;
-  if (kernel.group === 'none') return undefined;
-  if (kernel.group === 'head') return names[1];
-  const { choice } = kernel;
-  return choice && emitter.index({ op: 'at', source: choice.source, index: choice.index });
 }

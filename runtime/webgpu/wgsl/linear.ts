@@ -4,7 +4,7 @@ import { add, axis, int } from '../../../compiler/kernels/index-expression.ts';
 import { substituteAxes, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
 import { writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter } from './emitter.ts';
-import type { Module } from './module.ts';
+import type { Module, Part } from './module.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 
 /** The packed weights of a linear kernel: rows [groups, N] of `stride` floats, N in the kernel's order. */
@@ -15,6 +15,9 @@ export interface MatrixLayout {
   /** Cut into several storage bindings, each with a dispatch of its own. */
   readonly split: boolean;
 }
+
+/** Rows along y before dispatches of one row a workgroup turn to z. */
+export const ROWS_Y = 32768;
 
 /** Axes that stand for the rows of a tile in substituted inputs: row r is axis TILE_ROW + r. */
 const TILE_ROW = 1000;
@@ -56,7 +59,23 @@ export class LinearEmitter {
   get from(): string { return this.part ? `${this.part}.x` : '0'; }
   get to(): string { return this.part ? `${this.part}.y` : String(this.kernel.group === 'none' ? this.layout.rows : this.layout.groups); }
 
-  /** Statements naming `row`: the matrix's row (in this binding) of N's row `n`, clamped into the binding; `group` is the head or expert. */
+  /** The name of the weights' group at this row: the head, or the chosen expert; undefined where there are no groups. */
+  groupName(names: readonly string[]): string | undefined {
+    const { kernel, emitter } = this;
+    if (kernel.group === 'none') return undefined;
+    if (kernel.group === 'head') return names[1];
+    return kernel.choice && emitter.index({ op: 'at', source: kernel.choice.source, index: kernel.choice.index });
+  }
+  /** Whether the row's group of weights is in this dispatch's binding, as something to append to a condition. */
+  inPart(group: string | undefined): string { return group === undefined ? '' : ` && ${group} >= ${this.from} && ${group} < ${this.to}`; }
+  /** Past-the-end row of N that this dispatch computes. */
+  get limit(): string { return this.kernel.group === 'none' ? this.to : String(this.layout.rows); }
+  /** First row of N of workgroup x. */
+  tileBase(tile: number): string { return this.kernel.group === 'none' ? `${this.from} + i32(group.x) * ${tile}` : `i32(group.x) * ${tile}`; }
+  /** Workgroups along x for a part. */
+  tiles(tile: number, part: Part): number { return Math.ceil((this.kernel.group === 'none' ? part.to - part.from : this.layout.rows) / tile); }
+
+  /** Where row `n` of N starts in the binding, in its units (floats or fours); rows outside are moved inside. `group` is the head or expert. */
   rowOffset(n: string, group: string | undefined): string {
     const { rows, stride } = this.layout;
     const unit = this.vector ? stride / 4 : stride;
