@@ -84,7 +84,7 @@ export async function compareWithGolden(executor: Executor, golden: Golden): Pro
 
   let decode = 0;
   for (let n = 0; n < ids.length; n++) {
-    const step = await executor.step({ ids: ids.subarray(n, n + 1), past: n, logitRows: 1 }, ['logits']);
+    const step = await executor.step({ ids: ids.subarray(n, n + 1), past: n, logitRows: 1, ropeLength: ids.length }, ['logits']);
     decode = Math.max(decode, maxDifference(step.outputs.get('logits'), logits.subarray(n * width, (n + 1) * width)));
   }
   return { hidden, logits: maxDifference(logits, golden.logits ?? new Float32Array()), generated, tokens, decode };
