@@ -12,7 +12,8 @@ export function parseText(text: string, path: string): Expression {
 
 /** The model's params, the block's own, and `i` in a layer; later ones hide earlier ones. */
 export function constantScope(ctx: LowerContext, params: Readonly<Record<string, ParamValue>> = {}): Scope {
-  const values = new Map(Object.entries({ ...ctx.model.params, dim: ctx.model.dim, ...params }));
+  const layer = ctx.layer === undefined ? undefined : ctx.model.layers[ctx.layer];
+  const values = new Map(Object.entries({ ...ctx.model.params, dim: ctx.model.dim, ...layer?.params, ...params }));
   if (ctx.layer !== undefined) values.set('i', ctx.layer);
   return { has: (name) => values.has(name), get: (name) => values.get(name), names: () => values.keys() };
 }

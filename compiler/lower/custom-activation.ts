@@ -36,7 +36,7 @@ function scalarOf(s: ScalarScope, e: Expression): Scalar {
   if (isConstant(e, s.names)) return number(s, e);
   switch (e.kind) {
     case 'literal': return number(s, e);
-    case 'name': return s.names.get(e.name) ?? failUnknown('value', e.name, [...s.names.keys(), ...s.scope.names()], 'E403', s.path);
+    case 'name': return s.names.get(e.name) ?? failUnknown('value', e.name, [...s.names.keys(), ...s.scope.names()], 'E403', s.path, e.at);
     case 'unary': {
       const x = scalarOf(s, e.operand);
       const { operator } = e;
@@ -48,14 +48,14 @@ function scalarOf(s: ScalarScope, e: Expression): Scalar {
       }
     }
     case 'binary':
-      return elementwiseOperator(e.operator, scalarOf(s, e.left), scalarOf(s, e.right)) ?? fail('E402', s.path, `\`${e.operator}\` is for params, not for x`);
+      return elementwiseOperator(e.operator, scalarOf(s, e.left), scalarOf(s, e.right)) ?? fail('E402', s.path, `\`${e.operator}\` is for params, not for x`, undefined, e.at);
     case 'conditional': return select(scalarOf(s, e.condition), scalarOf(s, e.then), scalarOf(s, e.else));
     case 'call': {
-      const fn = elementwiseFunctions.get(e.name) ?? failUnknown('function', e.name, elementwiseFunctions.keys(), 'E405', s.path);
-      if (e.arguments.length !== fn.arity) return fail('E405', s.path, `\`${fn.signature}\` takes ${fn.arity} arguments, found ${e.arguments.length}`);
+      const fn = elementwiseFunctions.get(e.name) ?? failUnknown('function', e.name, elementwiseFunctions.keys(), 'E405', s.path, e.nameAt);
+      if (e.arguments.length !== fn.arity) return fail('E405', s.path, `\`${fn.signature}\` takes ${fn.arity} arguments, found ${e.arguments.length}`, undefined, e.at);
       return fn.build(...e.arguments.map((a) => scalarOf(s, a)));
     }
-    case 'list': case 'index': return fail('E402', s.path, `in \`${s.text}\`: a list has no place in an activation`);
+    case 'list': case 'index': return fail('E402', s.path, `in \`${s.text}\`: a list has no place in an activation`, undefined, e.at);
     default: return e satisfies never;
   }
 }
@@ -63,7 +63,7 @@ function scalarOf(s: ScalarScope, e: Expression): Scalar {
 function number(s: ScalarScope, e: Expression): Scalar {
   const value = constantValue(s.text, e, s.scope, s.path);
   if (typeof value === 'boolean') return constant(Number(value));
-  return typeof value === 'number' ? constant(value) : fail('E402', s.path, `in \`${s.text}\`: ${String(value)} is not a number`);
+  return typeof value === 'number' ? constant(value) : fail('E402', s.path, `in \`${s.text}\`: ${String(value)} is not a number`, undefined, e.at);
 }
 
 /** Whether an expression uses none of `names`, so that its value is known. Calls of functions that params do not have are not. */

@@ -2,7 +2,7 @@
 import { nearest } from '../nearest.ts';
 import type { DiagnosticCode } from '../diagnostic-codes.ts';
 import type { Diagnostic } from '../diagnostics.ts';
-import type { ExpressionError } from '../expression/index.ts';
+import type { ExpressionError, Span } from '../expression/index.ts';
 
 /** Caught by `lowerModel`. */
 export class LoweringError extends Error {
@@ -12,16 +12,17 @@ export class LoweringError extends Error {
   }
 }
 
-export function fail(code: DiagnosticCode, path: string, message: string, hint?: string): never {
-  throw new LoweringError([{ code, severity: 'error', path, message, ...(hint === undefined ? {} : { hint }) }]);
+/** `span` is the part of the expression at `path` that is wrong. */
+export function fail(code: DiagnosticCode, path: string, message: string, hint?: string, span?: Span): never {
+  throw new LoweringError([{ code, severity: 'error', path, message, ...(hint === undefined ? {} : { hint }), ...(span ? { span } : {}) }]);
 }
 
 /** Fails with an expression's own error. */
 export function failExpression(text: string, error: ExpressionError, path: string): never {
-  return fail(error.code, path, `in \`${text}\`: ${error.message}`, error.hint);
+  return fail(error.code, path, `in \`${text}\`: ${error.message}`, error.hint, error.at);
 }
 
-export function failUnknown(what: string, name: string, known: Iterable<string>, code: DiagnosticCode, path: string): never {
+export function failUnknown(what: string, name: string, known: Iterable<string>, code: DiagnosticCode, path: string, span?: Span): never {
   const close = nearest(name, known);
-  return fail(code, path, `there is no ${what} \`${name}\``, close === undefined ? undefined : `did you mean \`${close}\`?`);
+  return fail(code, path, `there is no ${what} \`${name}\``, close === undefined ? undefined : `did you mean \`${close}\`?`, span);
 }

@@ -31,7 +31,7 @@ export function evaluateTensor(s: TensorScope, e: Expression): TensorValue {
     case 'literal': return { kind: 'constant', value: e.value };
     case 'name': {
       const node = s.tensors.get(e.name);
-      return node ? tensor(node) : failUnknown('value', e.name, [...s.tensors.keys(), ...s.constants.names()], 'E403', s.path);
+      return node ? tensor(node) : failUnknown('value', e.name, [...s.tensors.keys(), ...s.constants.names()], 'E403', s.path, e.at);
     }
     case 'list': return { kind: 'tensors', nodes: e.items.map((item) => nodeOf(s, item)) };
     case 'unary': {
@@ -48,12 +48,12 @@ export function evaluateTensor(s: TensorScope, e: Expression): TensorValue {
     case 'binary': {
       const { operator } = e;
       return tensor(elementwise(s, [e.left, e.right], ([a = constant(0), b = constant(0)]) =>
-        elementwiseOperator(operator, a, b) ?? fail('E402', s.path, `\`${operator}\` is for params, not for tensors`)));
+        elementwiseOperator(operator, a, b) ?? fail('E402', s.path, `\`${operator}\` is for params, not for tensors`, undefined, e.at)));
     }
     case 'conditional':
       return tensor(elementwise(s, [e.condition, e.then, e.else], ([c = constant(0), a = constant(0), b = constant(0)]) => select(c, a, b)));
     case 'call': return tensor(call(s, e));
-    case 'index': return fail('E402', s.path, `in \`${s.text}\`: tensors are cut with slice(x, axis, start, length)`);
+    case 'index': return fail('E402', s.path, `in \`${s.text}\`: tensors are cut with slice(x, axis, start, length)`, undefined, e.at);
     default: return e satisfies never;
   }
 }
@@ -64,7 +64,7 @@ export function nodeOf(s: TensorScope, e: Expression): Node {
   switch (value.kind) {
     case 'tensor': return value.node;
     case 'constant': return s.ctx.graph.constant([numberOf(s, value)], [1]);
-    case 'tensors': return fail('E402', s.path, `in \`${s.text}\`: a list where a tensor is needed`);
+    case 'tensors': return fail('E402', s.path, `in \`${s.text}\`: a list where a tensor is needed`, undefined, e.at);
     default: return value satisfies never;
   }
 }
@@ -80,7 +80,7 @@ function elementwise(s: TensorScope, operands: readonly Expression[], build: (va
   const scalars = operands.map((operand): Scalar => {
     const value = evaluateTensor(s, operand);
     if (value.kind === 'constant') return constant(numberOf(s, value));
-    if (value.kind === 'tensors') return fail('E402', s.path, `in \`${s.text}\`: a list where a tensor is needed`);
+    if (value.kind === 'tensors') return fail('E402', s.path, `in \`${s.text}\`: a list where a tensor is needed`, undefined, operand.at);
     const known = nodes.indexOf(value.node);
     return arg(known >= 0 ? known : nodes.push(value.node) - 1);
   });
@@ -102,13 +102,13 @@ function call(s: TensorScope, e: Extract<Expression, { kind: 'call' }>): Node {
   const primitive = tensorFunctions.get(e.name);
   if (primitive) {
     const [least, most] = primitive.arity;
-    if (e.arguments.length < least || e.arguments.length > most) return fail('E405', s.path, `\`${e.name}\` does not take ${e.arguments.length} arguments`, primitive.signature);
+    if (e.arguments.length < least || e.arguments.length > most) return fail('E405', s.path, `\`${e.name}\` does not take ${e.arguments.length} arguments`, primitive.signature, e.at);
     const values = e.arguments.map((argument) => evaluateTensor(s, argument));
     return primitive.build(new Arguments(s.ctx, primitive.signature, s.path, values), s.label);
   }
   const fn = elementwiseFunctions.get(e.name);
   if (fn) {
-    if (e.arguments.length !== fn.arity) return fail('E405', s.path, `\`${e.name}\` does not take ${e.arguments.length} arguments`, fn.signature);
+    if (e.arguments.length !== fn.arity) return fail('E405', s.path, `\`${e.name}\` does not take ${e.arguments.length} arguments`, fn.signature, e.at);
     return elementwise(s, e.arguments, (values) => fn.build(...values));
   }
   const [only] = e.arguments;
@@ -118,5 +118,5 @@ function call(s: TensorScope, e: Extract<Expression, { kind: 'call' }>): Node {
     return s.ctx.graph.map([x, ...bound.operands], bound.apply(arg(0), 1), x.shape);
   }
   const known = [...tensorFunctions.keys(), ...elementwiseFunctions.keys(), ...Object.keys(s.ctx.model.activations)];
-  return failUnknown('function', e.name, known, 'E405', s.path);
+  return failUnknown('function', e.name, known, 'E405', s.path, e.nameAt);
 }
