@@ -65,6 +65,11 @@ export function outputName(recorded: string, layers: number): string | undefined
   return i === 0 ? 'embeddings' : i < layers ? `hidden.${i - 1}` : i === layers ? 'final' : undefined;
 }
 
+/** Outputs that comparisons look at, in the order of computation. */
+export function comparedOutputs(layers: number): string[] {
+  return ['embeddings', ...Array.from({ length: layers }, (_, i) => `hidden.${i}`), 'final', 'logits'];
+}
+
 /** Place of an output in the order of computation. */
 function order(name: string): number {
   const layer = /^hidden\.(\d+)$/.exec(name)?.[1];
@@ -144,7 +149,7 @@ export async function compareWithRecording(session: Session, golden: TensorSourc
 /** Runs `ids` on both sessions and compares every output; `steps` more tokens are chosen greedily by the first. */
 export async function compareSessions(found: Session, expected: Session, ids: readonly number[], steps: number, tolerance: number): Promise<ComparisonReport> {
   const { layers, outputs: width, bidirectional } = expected.model;
-  const names = ['embeddings', ...Array.from({ length: layers }, (_, i) => `hidden.${i}`), 'final', ...(width > 0 ? ['logits'] : [])];
+  const names = comparedOutputs(layers).filter((name) => width > 0 || name !== 'logits');
   const feed = async (session: Session) => {
     session.rewind(0);
     return session.feed(ids, { outputs: names, logitRows: ids.length });

@@ -41,8 +41,8 @@ export interface SessionOptions extends DeviceOptions {
   readonly maxTokens?: number;
   /** Most trailing rows whose logits one step gives; 1 if absent. */
   readonly logitRows?: number;
-  /** Outputs to bring back besides logits: all, or none (the default). */
-  readonly outputs?: 'all';
+  /** Outputs that steps can bring back: `all`, or those whose names the list holds. The model's result (logits) alone if absent. */
+  readonly outputs?: 'all' | readonly string[];
   /** Passes to leave out. */
   readonly plan?: Pick<PlanOptions, 'fuse' | 'onPass'>;
 }
@@ -96,7 +96,8 @@ export class LoadedModel {
   /** The plan for a target. */
   plan(target: Target, options: SessionOptions = {}): ExecutionPlan {
     const { plan, outputs } = options;
-    return buildPlan(this.graph, target, this.capacity(options), { ...plan, ...(outputs === 'all' ? { outputs: this.graph.outputs.map((o) => o.name) } : {}) });
+    const names = this.graph.outputs.map((o) => o.name);
+    return buildPlan(this.graph, target, this.capacity(options), { ...plan, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
   }
 
   private sessionModel(): SessionModel {

@@ -1,7 +1,7 @@
 /** peel diff: a model against a recording, or one device against another. */
 import { Command } from 'commander';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
-import { compareSessions, compareWithRecording, type ComparisonReport } from '../../runtime/compare.ts';
+import { comparedOutputs, compareSessions, compareWithRecording, type ComparisonReport } from '../../runtime/compare.ts';
 import type { DeviceName } from '../../runtime/device.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import { randomSource } from '../../runtime/sampling.ts';
@@ -54,7 +54,7 @@ async function diff(path: string, flags: DiffFlags): Promise<ExitCode> {
 /** A session that brings every output back, for sequences of `length` tokens and some more. */
 async function open(model: LoadedModel, flags: DiffFlags, length: number, device?: DeviceName): Promise<Session> {
   const context = flags.context ?? Math.min(length, Math.max(length, model.capacity().context));
-  return model.session({ ...toSessionOptions(flags), ...(device === undefined ? {} : { device }), outputs: 'all', context, maxTokens: 128, logitRows: 128 });
+  return model.session({ ...toSessionOptions(flags), ...(device === undefined ? {} : { device }), outputs: comparedOutputs(model.model.layers.length), context, maxTokens: 128, logitRows: 128 });
 }
 
 async function withRecording(model: LoadedModel, against: string, flags: DiffFlags): Promise<ExitCode> {
