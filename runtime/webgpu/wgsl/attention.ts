@@ -5,7 +5,7 @@
  */
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
-import { writeStore } from './stores.ts';
+import { isCoordinate, writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter, floatLiteral } from './emitter.ts';
 import { extent, type Module, type Program } from './module.ts';
 import type { AttentionKernel, HeadView } from '../../../compiler/kernels/types.ts';
@@ -92,7 +92,7 @@ function usesOwnOnly(kernel: AttentionKernel): boolean {
   for (const store of kernel.stores) {
     visitScalar(store.value, (x) => {
       if (x.op !== 'accumulator') return;
-      if (x.index.slice(0, -1).some((i, n) => i.op !== 'axis' || i.axis !== n)) throw new InternalError('webgpu', `${kernel.origin.label}: a store uses another row's values`);
+      if (x.index.slice(0, -1).some((i, n) => !isCoordinate(i, n, n === 0 ? 'T' : kernel.heads))) throw new InternalError('webgpu', `${kernel.origin.label}: a store uses another row's values`);
       const last = x.index.at(-1);
       if (last?.op !== 'axis' || last.axis !== 2) own = false;
     });

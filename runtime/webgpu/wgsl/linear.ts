@@ -2,7 +2,7 @@
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { add, axis, int } from '../../../compiler/kernels/index-expression.ts';
 import { substituteAxes, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
-import { writeStore } from './stores.ts';
+import { isCoordinate, writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter } from './emitter.ts';
 import type { Module, Part } from './module.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
@@ -50,7 +50,7 @@ export class LinearEmitter {
   private checkRows(value: LinearKernel['input']): void {
     visitScalar(value, (x) => {
       if (x.op !== 'accumulator') return;
-      const own = x.index.slice(0, -1).every((i, n) => i.op === 'axis' && i.axis === n);
+      const own = x.index.slice(0, -1).every((i, n) => isCoordinate(i, n, this.kernel.rowShape[n]));
       if (!own) throw new InternalError('webgpu', `${this.kernel.origin.label}: a store uses an accumulator of another row`);
     });
   }

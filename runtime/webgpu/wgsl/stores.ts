@@ -1,6 +1,6 @@
 /** Writing a kernel's results, and cutting a flat number into the coordinates of a loop space. */
 import type { Store } from '../../../compiler/kernels/types.ts';
-import type { Dim } from '../../../compiler/kernels/scalar.ts';
+import type { Dim, Index } from '../../../compiler/kernels/scalar.ts';
 import type { Emitter } from './emitter.ts';
 import type { Module } from './module.ts';
 
@@ -40,4 +40,9 @@ export function countText(emitter: Emitter, extents: readonly Dim[]): string {
   const fixed = extents.reduce<number>((n, d) => (typeof d === 'number' ? n * d : n), 1);
   const symbolic = extents.filter((d) => typeof d !== 'number').map((d) => emitter.dim(d));
   return [String(fixed), ...symbolic].join(' * ');
+}
+
+/** Whether `index` is the coordinate on `axis` itself, which is 0 on an axis of extent 1. */
+export function isCoordinate(index: Index, axis: number, extent: Dim | undefined): boolean {
+  return (index.op === 'axis' && index.axis === axis) || (extent === 1 && index.op === 'int' && index.value === 0);
 }
