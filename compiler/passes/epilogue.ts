@@ -209,7 +209,7 @@ function granuleOf(host: Host, value: Scalar, inverse: Inverse, extents: Extents
   const length = inverse.to - inverse.from;
   for (const size of blockSizes(length)) {
     const granule = size * step;
-    if ((inverse.from * step) % granule !== 0) continue;
+    const aligned = (inverse.from * step) % granule === 0;
     const block = last + 5000;
     const inBlock = last + 5001;
     const shares = elsewhere.every(({ index, reduces }) => {
@@ -219,6 +219,7 @@ function granuleOf(host: Host, value: Scalar, inverse: Inverse, extents: Extents
       return sameIndex(found, simplifyIndex(axis(block), scope));
     });
     if (!shares) continue;
+    if (!aligned) return `its rows start at ${inverse.from * step}, which is no multiple of the ${granule} that belong together`;
     if (granule * 2 > total && hasReduce(value)) break;
     return granule;
   }

@@ -20,7 +20,7 @@ export function storeRange(host: Host, store: HostStore): { readonly from: numbe
 interface Digit { readonly axis: number; readonly by: number; readonly extent: number }
 
 /** Axes with factors as digits of a number: largest first, each the product of the next one's factor and extent, the last 1. */
-function asDigits(factors: ReadonlyMap<number, number>, extent: (axis: number) => Dim | undefined): Digit[] | undefined {
+export function asDigits(factors: ReadonlyMap<number, number>, extent: (axis: number) => Dim | undefined): Digit[] | undefined {
   const digits: Digit[] = [];
   for (const [a, by] of factors) {
     const e = extent(a);

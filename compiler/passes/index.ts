@@ -2,7 +2,11 @@
 import { checkSchedule } from '../kernels/verify.ts';
 import { closeSchedule, openSchedule } from '../kernels/sources.ts';
 import { attentionPass } from './attention.ts';
+import { commonSubexpressionsPass } from './graph/common-subexpressions.ts';
+import { deadCodePass } from './graph/dead-code.ts';
+import { foldConstantsPass } from './graph/fold-constants.ts';
 import { epiloguePass } from './epilogue.ts';
+import { forwardCopiesPass } from './forward-copies.ts';
 import { gatedProductPass } from './gated-product.ts';
 import { inlinePass, inlineRestPass } from './inline.ts';
 import { linearInputPass } from './linear-input.ts';
@@ -13,15 +17,16 @@ import type { Graph } from '../graph/types.ts';
 import type { Schedule } from '../kernels/types.ts';
 import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
 
-export const graphPasses: readonly GraphPass[] = [];
+export const graphPasses: readonly GraphPass[] = [foldConstantsPass, commonSubexpressionsPass, deadCodePass];
 export const kernelPasses: readonly KernelPass[] = [
-  attentionPass, rotaryTablesPass, inlinePass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, siblingNestsPass,
+  attentionPass, rotaryTablesPass, inlinePass, forwardCopiesPass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, siblingNestsPass,
 ];
 
 const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse === 'boolean' ? fuse : !fuse.without.includes(name));
 
+/** Dead code goes even without fusion: outputs that nobody asked for must not cost anything. */
 export function runGraphPasses(graph: Graph, context: PipelineContext): Graph {
-  return graphPasses.reduce((g, pass) => (isOn(pass.name, context) ? pass.run(g) : g), graph);
+  return graphPasses.reduce((g, pass) => (pass === deadCodePass || isOn(pass.name, context) ? pass.run(g) : g), graph);
 }
 
 export function runKernelPasses(schedule: Schedule, graph: Graph, context: PipelineContext): Schedule {
