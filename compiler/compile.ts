@@ -1,5 +1,13 @@
-/** The stages in order: spec text -> Model -> Graph. Planning (build-plan.ts) follows for a device. */
-import type { Diagnostic } from './diagnostics.ts';
+/** The stages in order: spec text -> Model -> Graph -> ExecutionPlan. Each is a pure function whose result can be looked at. */
+import { buildPlan, type PlanOptions } from './build-plan.ts';
+import { ExitCode, PeelError, type Diagnostic } from './diagnostics.ts';
+import { printGraph } from './graph/print.ts';
+import { verifyGraph } from './graph/verify.ts';
+import { printSchedule } from './kernels/print.ts';
+import { printPlan } from './print-plan.ts';
+import { checkPlan } from './verify-plan.ts';
+import type { Capacity, ExecutionPlan, Target } from './plan.ts';
+import type { Schedule } from './kernels/types.ts';
 import type { Graph } from './graph/types.ts';
 import { loadSpec, type ReadFile } from './load.ts';
 import { lowerModel } from './lower/lower-model.ts';
@@ -38,4 +46,25 @@ export function compileSpec(input: CompileInput): Compiled {
   return {
     model: resolved.model, ...(lowered.graph ? { graph: lowered.graph } : {}), diagnostics: [...diagnostics, ...lowered.diagnostics], files: loaded.spec.files,
   };
+}
+
+export interface PlanInput extends CompileInput {
+  readonly target: Target;
+  readonly capacity: Capacity;
+  readonly plan?: PlanOptions;
+  /** Called with each stage's result as text: model, graph, schedule, every pass over the kernels by name, plan. */
+  readonly dump?: (stage: string, text: () => string) => void;
+}
+
+/** From a spec to a plan. Throws PeelError with everything that is wrong with the spec. */
+export function compilePlan(input: PlanInput): ExecutionPlan {
+  const { model, graph, diagnostics } = compileSpec(input);
+  if (!graph) throw new PeelError(ExitCode.spec, diagnostics);
+  input.dump?.('model', () => JSON.stringify(model, undefined, 2));
+  input.dump?.('graph', () => printGraph(verifyGraph(graph, 'lower')));
+  // Looking at a pass verifies its result, which takes time: only where somebody looks.
+  const onPass = input.dump ? { onPass: (name: string, schedule: Schedule): void => input.dump?.(name, () => printSchedule(schedule)) } : {};
+  const plan = checkPlan(buildPlan(graph, input.target, input.capacity, { ...onPass, ...input.plan }));
+  input.dump?.('plan', () => printPlan(plan));
+  return plan;
 }

@@ -45,6 +45,7 @@ export const DIAGNOSTIC_CODES = {
   E704: 'A tensor in the file that nothing uses.',
   E705: 'The spec has no weight map for this format.',
   E801: 'A tokenizer block that is incomplete or contradicts itself.',
+  E901: 'A plan file that is no plan, or does not hold together.',
 } as const;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;
