@@ -62,7 +62,7 @@ function mergeStep(base: MapNode, over: MapNode): MapNode {
 }
 
 /** Maps in which null is a value of its own. */
-const NULL_MATTERS = new Set(['/params', '/config/expect']);
+const NULL_MATTERS = [/^\/params$/, /^\/config\/expect$/, /^\/blocks\/[^/]+\/params$/, /\/block\/with$/];
 
 /** A spec without the nulls that had nothing to delete: they mean absent. */
 export function withoutNulls(node: MapNode, path = ''): MapNode {
@@ -70,7 +70,7 @@ export function withoutNulls(node: MapNode, path = ''): MapNode {
   for (const [key, entry] of node.entries) {
     if (isNull(entry.value)) continue;
     const below = `${path}/${key}`;
-    entries.set(key, NULL_MATTERS.has(below) ? entry : { key: entry.key, value: prune(entry.value, below) });
+    entries.set(key, NULL_MATTERS.some((pattern) => pattern.test(below)) ? entry : { key: entry.key, value: prune(entry.value, below) });
   }
   return { ...node, entries };
 }

@@ -112,7 +112,7 @@ export interface LatentAttention extends AttentionCommon {
   readonly latentNorm: Norm;
 }
 
-/** An activation by name, or one that the spec defines (`activations:`), with its weights under `<branch slot>.activation.<name>`. */
+/** An activation by name, or one that the spec defines (`activations:`), with its weights under `<branch slot>.activation.<name>.<weight>`. */
 export type Activation =
   | { readonly kind: 'builtin'; readonly name: 'identity' | 'relu' | 'relu2' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'silu' | 'sigmoid' | 'tanh' | 'softplus' | 'mish' }
   | { readonly kind: 'custom'; readonly name: string };

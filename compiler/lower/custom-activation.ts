@@ -9,12 +9,12 @@ import type { Expression, Scope } from '../expression/index.ts';
 import type { ActivationDefinition } from '../model.ts';
 import type { Scalar } from '../kernels/scalar.ts';
 
-/** Weights stand under `<slot>.activation.<weight>` and broadcast against the last axes of x. */
+/** Weights stand under `<slot>.activation.<name>.<weight>` and broadcast against the last axes of x. */
 export function customActivation(ctx: LowerContext, definition: ActivationDefinition, slot: string): BoundActivation {
   const scope = constantScope(ctx);
   const operands = definition.weights.map(({ name, shape, path }) => {
     const { sizes, derivation } = weightShape(shape, scope, path);
-    return ctx.graph.within({ path }, () => ctx.graph.weight(`${slot}.activation.${name}`, sizes, derivation));
+    return ctx.graph.within({ path }, () => ctx.graph.weight(`${slot}.activation.${definition.name}.${name}`, sizes, derivation));
   });
   const path = `${definition.path}/value`;
   const expression = parseText(definition.value, path);

@@ -32,7 +32,9 @@ function swap(view: View, a: number, b: number): View {
  * The view of one file tensor that `recipe` describes (all but its `stack`), or what does not fit.
  * The row axis, which `unpack` splits, is the first; with `batched`, an axis of experts stands before it.
  */
-export function recipeView(recipe: WeightRecipe, shape: readonly number[]): View | string {
+export function recipeView(recipe: WeightRecipe, fileShape: readonly number[]): View | string {
+  // A single number is a vector of one.
+  const shape = fileShape.length === 0 ? [1] : fileShape;
   let view = rowMajor(shape);
   const axis = recipe.batched ? 1 : 0;
   if (shape.length <= axis) return `has shape [${shape.join(', ')}], too few dimensions`;
