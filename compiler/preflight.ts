@@ -1,5 +1,5 @@
 /** A model's weights against a file's tensors, from names and shapes alone. */
-import { capDiagnostics } from './diagnostics.ts';
+import { capDiagnostics, MOST_DIAGNOSTICS } from './diagnostics.ts';
 import type { Diagnostic } from './diagnostics.ts';
 import type { WeightSlot } from './graph/types.ts';
 import { matchesGlob } from './glob.ts';
@@ -7,6 +7,9 @@ import type { Model, WeightRecipe } from './model.ts';
 import { nearest } from './nearest.ts';
 import { locate, placeOf } from './source.ts';
 import type { SourceNode } from './source.ts';
+
+/** Names left over in the file that a missing name is compared with. */
+const MOST_COMPARED = 500;
 
 export interface TensorHeader {
   readonly name: string;
@@ -27,17 +30,24 @@ export function preflight(model: Model, slots: readonly WeightSlot[], tensors: r
     const { key, value } = placeOf(root, path);
     found.push({ code, severity: 'error', path, message, ...locate(key ?? value), ...(hint === undefined ? {} : { hint }) });
   };
+  const nameOf = (recipe: WeightRecipe): string | undefined => recipe.names.find((candidate) => files.has(candidate.replaceAll('{e}', '0')));
+  for (const slot of slots) {
+    const recipe = model.recipes?.(slot.slot);
+    const name = recipe && nameOf(recipe);
+    for (let expert = 0; name !== undefined && expert < (recipe?.stack ?? 1); expert++) claimed.add(name.replaceAll('{e}', String(expert)));
+  }
+  const free = [...files.keys()].filter((name) => !claimed.has(name)).slice(0, MOST_COMPARED);
   for (const slot of slots) {
     const recipe = model.recipes?.(slot.slot);
     if (!recipe) {
       report('E702', slot.path ?? '', `the weight map has no entry for \`${slot.slot}\`${needs(slot, bySlot)}`, `add \`${slotPattern(slot.slot)}\` to weights`);
       continue;
     }
-    const name = recipe.names.find((candidate) => files.has(candidate.replaceAll('{e}', '0')));
+    const name = nameOf(recipe);
     if (name === undefined) {
       if (recipe.fill !== undefined) continue;
       const wanted = (recipe.names[0] ?? '').replaceAll('{e}', '0');
-      const close = nearest(wanted, [...files.keys()].filter((file) => !claimed.has(file)));
+      const close = found.length < MOST_DIAGNOSTICS ? recipe.names.map((n) => nearest(n.replaceAll('{e}', '0'), free)).find((n) => n !== undefined) : undefined;
       const or = recipe.names.length > 1 ? ` (nor ${recipe.names.slice(1, 4).map((n) => `\`${n.replaceAll('{e}', '0')}\``).join(', ')})` : '';
       report('E703', recipe.path, `the file has no tensor \`${wanted}\`${or} for \`${slot.slot}\`${needs(slot, bySlot)}`, close === undefined ? undefined : `the nearest name in the file is ${close}`);
       continue;
@@ -45,7 +55,6 @@ export function preflight(model: Model, slots: readonly WeightSlot[], tensors: r
     const expected = fileShape(recipe, slot);
     for (let expert = 0; expert < (recipe.stack ?? 1); expert++) {
       const tensor = name.replaceAll('{e}', String(expert));
-      claimed.add(tensor);
       const header = files.get(tensor);
       if (!header) report('E703', recipe.path, `the file has no tensor \`${tensor}\`: \`${slot.slot}\` stacks ${recipe.stack ?? 1} of them`);
       else if (typeof expected === 'string') report('E601', recipe.path, `${tensor}: ${expected}`);
