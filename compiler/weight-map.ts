@@ -70,7 +70,7 @@ function buildRecipe(entry: Entry, slot: string, suffix: string, layer: number |
   const stack = source.get('stack').dimension();
   const unpack = resolveUnpack(source.get('unpack'), entry.choices);
   const fill = source.get('fill').number();
-  const batched = stack === undefined && slot.includes('.experts.');
+  const batched = source.isMap && source.get('batched').present ? source.get('batched').boolean(false) : stack === undefined && slot.includes('.experts.');
   if (stack !== undefined && !names.every((name) => name.includes('{e}'))) source.report('E701', 'a stacked tensor name needs {e}, the number of the expert');
   return {
     names, path: entry.field.path,
