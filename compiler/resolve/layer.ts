@@ -74,7 +74,8 @@ function resolveBody(field: Cursor, context: LayerContext): BranchBody | undefin
     case 'parallel': return undefined;
     case 'variants': {
       const chosen = body.items().find((variant) => variant.get('when').boolean(true));
-      return chosen && resolveBody(chosen, context);
+      // A condition that is not known, as where a spec is checked without a config, says nothing about the variant's fields.
+      return chosen && chosen.get('when').value() !== undefined ? resolveBody(chosen, context) : undefined;
     }
     default: return key satisfies never;
   }
