@@ -69,7 +69,7 @@ export function modelOptions(command: Command): Command {
 export function deviceOptions(command: Command, withDevice = true): Command {
   if (withDevice) command.addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
   return command
-    .option('--threads <n>', 'worker threads of the cpu backend', wholeNumber(1, 64))
+    .option('--threads <n>', 'worker threads of the cpu backend', wholeNumber(1, 8))
     .option('--context <n>', 'most tokens of a sequence', wholeNumber(1, 1 << 24));
 }
 

@@ -9,7 +9,8 @@ import { checkPlan } from './verify-plan.ts';
 import type { Capacity, ExecutionPlan, Target } from './plan.ts';
 import type { Schedule } from './kernels/types.ts';
 import type { Graph } from './graph/types.ts';
-import { loadSpec, type ReadFile } from './load.ts';
+import { loadSpec, type LoadedSpec, type ReadFile } from './load.ts';
+import { locateDiagnostics } from './locate.ts';
 import { lowerModel } from './lower/lower-model.ts';
 import type { Model } from './model.ts';
 import type { ParamSources } from './resolve/params.ts';
@@ -27,6 +28,8 @@ export interface CompileInput {
 }
 
 export interface Compiled {
+  /** The spec with what it extends merged in. */
+  readonly spec?: LoadedSpec;
   readonly model?: Model;
   readonly graph?: Graph;
   /** Everything found; `graph` is absent where one is an error. */
@@ -41,10 +44,12 @@ export function compileSpec(input: CompileInput): Compiled {
   if (!loaded.spec || loaded.diagnostics.some((d) => d.severity === 'error')) return { diagnostics: loaded.diagnostics, files: loaded.spec?.files ?? [input.spec] };
   const resolved = resolveModel(loaded.spec, input.sources ?? {}, input.format);
   const diagnostics = [...loaded.diagnostics, ...resolved.diagnostics];
-  if (!resolved.model) return { diagnostics, files: loaded.spec.files };
+  const { spec } = loaded;
+  if (!resolved.model) return { spec, diagnostics, files: spec.files };
   const lowered = lowerModel(resolved.model);
   return {
-    model: resolved.model, ...(lowered.graph ? { graph: lowered.graph } : {}), diagnostics: [...diagnostics, ...lowered.diagnostics], files: loaded.spec.files,
+    spec, model: resolved.model, ...(lowered.graph ? { graph: lowered.graph } : {}), files: spec.files,
+    diagnostics: [...diagnostics, ...locateDiagnostics(spec.root, lowered.diagnostics)],
   };
 }
 

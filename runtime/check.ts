@@ -1,7 +1,7 @@
 /** The preflight: a spec, its config and the headers of its weights, without reading any weight. */
 import { compileSpec } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
-import { compileInput, weightProblems, type ModelOptions } from './model.ts';
+import { compileInput, configProblems, weightProblems, withoutConfig, type ModelOptions } from './model.ts';
 import { locate } from './locate.ts';
 import { openWeights } from './weights/folder.ts';
 import type { TensorSource } from './weights/safetensors.ts';
@@ -19,7 +19,7 @@ export async function checkModel(options: ModelOptions): Promise<CheckResult> {
   const located = await locate(options.path, options);
   const compiled = compileSpec(compileInput(located, options));
   const { model, graph } = compiled;
-  const diagnostics = [...compiled.diagnostics];
+  const diagnostics = [...withoutConfig(located, compiled.diagnostics), ...await configProblems(compiled, located)];
   const wrong = diagnostics.some((d) => d.severity === 'error');
   let exitCode: ExitCode = wrong ? ExitCode.spec : ExitCode.done;
   let tensors: number | undefined;
@@ -29,7 +29,7 @@ export async function checkModel(options: ModelOptions): Promise<CheckResult> {
       source = await openWeights(located.weights);
       tensors = source.tensors.size;
       if (model && graph) {
-        const found = weightProblems(compiled, source, located.weights);
+        const found = weightProblems(compiled, source);
         diagnostics.push(...found);
         if (exitCode === ExitCode.done && found.some((d) => d.severity === 'error')) exitCode = ExitCode.weights;
       }

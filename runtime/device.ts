@@ -23,9 +23,9 @@ async function openWebGpu(debug: DeviceOptions['debug']): Promise<PlanBackend> {
   return open(debug ? { debug } : {});
 }
 
-async function openCpu(_threads: number | undefined): Promise<PlanBackend> {
-  const { deviceError } = await import('./webgpu/errors.ts');
-  throw deviceError('E901', 'the cpu backend is not there yet', 'use --device reference or webgpu');
+async function openCpu(threads: number | undefined): Promise<PlanBackend> {
+  const { createCpuBackend } = await import('./cpu/backend.ts');
+  return createCpuBackend(threads === undefined ? {} : { threads });
 }
 
 /** Opens the device asked for; `auto` takes a hardware GPU if there is one, else the CPU. Throws PeelError (exit code 13) where an explicit choice is not to be had. */

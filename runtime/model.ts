@@ -1,9 +1,11 @@
 /** A model from files to running: opened (spec, config, headers), planned, loaded on a device. */
+import { checkConfig } from '../compiler/config-check.ts';
 import { compileSpec, type Compiled, type CompileInput } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { Graph } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
+import { preflight } from '../compiler/preflight.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
 import type { Executor, WeightProvider } from './backend.ts';
 import { openDevice, type DeviceOptions } from './device.ts';
@@ -12,6 +14,7 @@ import { referenceBackend } from './reference/executor.ts';
 import { Session, type GenerateOptions, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { readText } from './weights/files.ts';
 import { openWeights } from './weights/folder.ts';
 import { RecipeProvider } from './weights/provider.ts';
 import { RandomProvider } from './weights/random.ts';
@@ -168,10 +171,25 @@ export function compileInput(located: Located, options: ModelOptions): CompileIn
   };
 }
 
+/** Where params lack values because there is no config.json, says where they would come from. */
+export function withoutConfig(located: Located, diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  if (located.config !== undefined || !diagnostics.some((d) => d.code === 'E501')) return diagnostics;
+  const file = shown(located.spec);
+  return [...diagnostics, {
+    code: 'E501', severity: 'error', path: '/params', message: `no config.json gives ${file} its values`, location: { file, line: 1, column: 1 },
+    hint: 'give --weights FOLDER with a config.json, or --set each param',
+  }];
+}
+
 /** What does not fit between a compiled spec and the tensors of its weights. */
-export function weightProblems(compiled: Compiled, source: TensorSource, name: string): readonly Diagnostic[] {
-  const { model, graph } = compiled;
-  return model && graph ? new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), name).check() : [];
+export function weightProblems({ spec, model, graph }: Compiled, source: TensorSource): readonly Diagnostic[] {
+  return spec && model && graph ? preflight(model, graph.weights, [...source.tensors.values()], spec.root) : [];
+}
+
+/** What the config says that the spec does not describe. */
+export async function configProblems({ spec }: Compiled, { config, configFile }: Located): Promise<readonly Diagnostic[]> {
+  if (!spec || !config || configFile === undefined) return [];
+  return checkConfig(spec, { name: shown(configFile), value: config, text: await readText(configFile) });
 }
 
 /**
@@ -181,20 +199,24 @@ export function weightProblems(compiled: Compiled, source: TensorSource, name: s
 export async function loadModel(options: ModelOptions & SessionOptions): Promise<LoadedModel> {
   const located = await locate(options.path, options);
   const compiled = compileSpec(compileInput(located, options));
-  throwErrors(compiled.diagnostics, ExitCode.spec);
+  const diagnostics = [...compiled.diagnostics, ...await configProblems(compiled, located)];
+  throwErrors(withoutConfig(located, diagnostics), ExitCode.spec);
   const { model, graph } = compiled;
   if (!model || !graph) throw new PeelError(ExitCode.spec, compiled.diagnostics);
   if (options.headersOnly || located.weights === undefined) {
     const random = options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random);
-    return new LoadedModel(located, model, graph, compiled.diagnostics, random, undefined, options);
+    return new LoadedModel(located, model, graph, diagnostics, random, undefined, options);
   }
   const source = await openWeights(located.weights);
   try {
-    throwErrors(weightProblems(compiled, source, located.weights), ExitCode.weights);
+    // A tensor that nothing uses does not keep a model from running: `check` reports it as an error, here it is a warning.
+    const problems = weightProblems(compiled, source).map((d): Diagnostic => (d.code === 'E704' ? { ...d, severity: 'warning' } : d));
+    diagnostics.push(...problems);
+    throwErrors(problems, ExitCode.weights);
   } catch (error) {
     await source.dispose();
     throw error;
   }
   const provider = new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights);
-  return new LoadedModel(located, model, graph, compiled.diagnostics, provider, source, options);
+  return new LoadedModel(located, model, graph, diagnostics, provider, source, options);
 }

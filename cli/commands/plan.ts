@@ -1,13 +1,13 @@
 /** peel plan: what a model becomes on a device. */
 import { Command, Option } from 'commander';
 import { printGraph } from '../../compiler/graph/print.ts';
+import { printPlan } from '../../compiler/print-plan.ts';
 import { printSchedule } from '../../compiler/kernels/print.ts';
 import { targets } from '../../compiler/targets.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import { line, writeJson } from '../output.ts';
-import { printPlan } from '../plan-text.ts';
 import { deviceOptions, modelOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 
@@ -15,6 +15,7 @@ interface PlanFlags extends CommonFlags {
   readonly dump?: string;
   readonly fuse: boolean;
   readonly maxTokens?: number;
+  readonly detail?: boolean;
 }
 
 const stages = ['model', 'graph'];
@@ -24,6 +25,7 @@ export function planCommand(finish: Finish): Command {
   modelOptions(command).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
   return deviceOptions(command, false)
     .option('--max-tokens <n>', 'most tokens of one step', wholeNumber(1, 65536))
+    .option('--detail', 'every kernel with its expressions, no layers folded')
     .option('--no-fuse', 'one kernel an operator')
     .option('--dump <stage>', 'print a stage instead: model, graph, schedule, the name of a pass, or all')
     .option('--json', 'the plan as one JSON object')
@@ -54,7 +56,7 @@ async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
     });
     if (flags.dump !== undefined) dump(flags.dump, dumps, model, built);
     else if (flags.json) writeJson(built);
-    else for (const text of printPlan(built)) line(text);
+    else line(printPlan(built, { detail: flags.detail ?? false }));
     return ExitCode.done;
   } finally {
     await model.dispose();
