@@ -35,7 +35,10 @@ function throwErrors(diagnostics: readonly Diagnostic[]): void {
 
 /** The spec in models/ for a model_type. */
 export function specFor(modelType: string): string {
-  for (const name of readdirSync(modelsFolder).filter((n) => n.endsWith('.yaml'))) {
+  // Most often the file is called like the type: looking there first spares reading them all.
+  const likely = `${modelType}.yaml`;
+  const names = readdirSync(modelsFolder).filter((n) => n.endsWith('.yaml')).sort((a, b) => Number(b === likely) - Number(a === likely));
+  for (const name of names) {
     const file = path.join(modelsFolder, name);
     const { spec } = loadSpec(file, readDisk, modelsFolder);
     if (spec && readHeader(spec.root).modelTypes.includes(modelType)) return file;
