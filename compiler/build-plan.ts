@@ -1,9 +1,9 @@
 /** Graph + Target + Capacity -> ExecutionPlan: passes over the graph, a kernel an operator, passes over the kernels, then memory. */
 import { buffersRead, buffersWritten } from './kernels/sources.ts';
-import { checkSchedule } from './kernels/verify.ts';
 import { planMemory } from './memory.ts';
 import { runGraphPasses, runKernelPasses } from './passes/index.ts';
 import { schedule } from './schedule.ts';
+import { checkPlan } from './verify-plan.ts';
 import type { Graph } from './graph/types.ts';
 import type { Schedule } from './kernels/types.ts';
 import type { Capacity, ExecutionPlan, FusionRecord, Target } from './plan.ts';
@@ -30,13 +30,13 @@ export function buildPlan(graph: Graph, target: Target, capacity: Capacity, opti
   const fusions: FusionRecord[] = [];
   const context = { target, fuse: options.fuse ?? true, record: (r: FusionRecord): void => { fusions.push(r); }, ...(options.onPass ? { onPass: options.onPass } : {}) };
   const simple = runGraphPasses(wanted, context);
-  const fused = runKernelPasses(checkSchedule(schedule(simple), 'schedule'), simple, context);
-  const live = dropUnusedBuffers(checkSchedule(fused, 'passes'));
+  const fused = runKernelPasses(schedule(simple), simple, context);
+  const live = dropUnusedBuffers(fused);
   const { placements, slots, memory } = planMemory(live.buffers, live.kernels, live.outputs, capacity);
-  return {
+  return checkPlan({
     peel: 1, kind: 'plan', model: graph.name, target, capacity, buffers: live.buffers, placements, slots, kernels: live.kernels,
     weights: live.weights, states: live.states, outputs: live.outputs, fusions, memory,
-  };
+  });
 }
 
 /** Drops buffers that no kernel names any more and numbers kernels by position. */

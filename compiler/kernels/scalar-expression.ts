@@ -1,5 +1,5 @@
 /** Constructors, structural keys, traversals and substitution of `Scalar` expressions. */
-import { axis as axisIndex, indexAxes, indexKey, rewriteIndex, visitIndex } from './index-expression.ts';
+import { axis as axisIndex, indexAxes, indexKey, rewriteIndex } from './index-expression.ts';
 import { simplifyIndex, withExtent, type Extents } from './simplify-index.ts';
 import { foldNode } from './fold-scalar.ts';
 import type { BinaryFunction, Dim, Index, ReduceFunction, Scalar, UnaryFunction } from './scalar.ts';
@@ -46,8 +46,14 @@ export function operands(x: Scalar): readonly Scalar[] {
 /** Calls `visit` on the expression and everything in it, outer before inner. `reduces` are the enclosing reduces, outermost first. */
 export function visitScalar(x: Scalar, visit: (part: Scalar, reduces: readonly ReduceScope[]) => void, reduces: readonly ReduceScope[] = []): void {
   visit(x, reduces);
-  const inner = x.op === 'reduce' ? [...reduces, { axis: x.axis, extent: x.extent }] : reduces;
-  for (const operand of operands(x)) visitScalar(operand, visit, inner);
+  switch (x.op) {
+    case 'const': case 'arg': case 'load': case 'accumulator': case 'index': return;
+    case 'unary': visitScalar(x.x, visit, reduces); return;
+    case 'binary': visitScalar(x.a, visit, reduces); visitScalar(x.b, visit, reduces); return;
+    case 'select': visitScalar(x.condition, visit, reduces); visitScalar(x.then, visit, reduces); visitScalar(x.else, visit, reduces); return;
+    case 'reduce': visitScalar(x.body, visit, [...reduces, { axis: x.axis, extent: x.extent }]); return;
+    default: return x satisfies never;
+  }
 }
 export interface ReduceScope { readonly axis: number; readonly extent: Dim }
 
@@ -63,14 +69,27 @@ export function nodeIndices(x: Scalar): readonly Index[] {
 
 /** Sources that are read, by `load` or by `at`. */
 export function sourcesOf(x: Scalar, into: Set<number> = new Set()): Set<number> {
-  visitScalar(x, (part) => {
-    if (part.op === 'load') into.add(part.source);
-    for (const index of nodeIndices(part)) indexSources(index, into);
-  });
+  switch (x.op) {
+    case 'const': case 'arg': break;
+    case 'load': into.add(x.source); for (const i of x.index) indexSources(i, into); break;
+    case 'accumulator': for (const i of x.index) indexSources(i, into); break;
+    case 'index': indexSources(x.index, into); break;
+    case 'unary': sourcesOf(x.x, into); break;
+    case 'binary': sourcesOf(x.a, into); sourcesOf(x.b, into); break;
+    case 'select': sourcesOf(x.condition, into); sourcesOf(x.then, into); sourcesOf(x.else, into); break;
+    case 'reduce': sourcesOf(x.body, into); break;
+    default: return x satisfies never;
+  }
   return into;
 }
 export function indexSources(index: Index, into: Set<number> = new Set()): Set<number> {
-  visitIndex(index, (part) => { if (part.op === 'at') into.add(part.source); });
+  switch (index.op) {
+    case 'int': case 'axis': case 'dim': break;
+    case 'add': case 'sub': case 'min': case 'max': indexSources(index.a, into); indexSources(index.b, into); break;
+    case 'mul': case 'div': case 'mod': indexSources(index.a, into); break;
+    case 'at': into.add(index.source); for (const i of index.index) indexSources(i, into); break;
+    default: return index satisfies never;
+  }
   return into;
 }
 
@@ -91,8 +110,21 @@ export function freeAxes(x: Scalar): Set<number> {
   return free;
 }
 
-export const hasReduce = (x: Scalar): boolean => x.op === 'reduce' || operands(x).some(hasReduce);
-export const countNodes = (x: Scalar): number => 1 + operands(x).reduce((n, o) => n + countNodes(o), 0);
+export function hasReduce(x: Scalar): boolean {
+  switch (x.op) {
+    case 'const': case 'arg': case 'load': case 'accumulator': case 'index': return false;
+    case 'unary': return hasReduce(x.x);
+    case 'binary': return hasReduce(x.a) || hasReduce(x.b);
+    case 'select': return hasReduce(x.condition) || hasReduce(x.then) || hasReduce(x.else);
+    case 'reduce': return true;
+    default: return x satisfies never;
+  }
+}
+export function countNodes(x: Scalar): number {
+  let count = 0;
+  visitScalar(x, () => { count++; });
+  return count;
+}
 
 /** Rebuilds from the leaves up, folding constants; `replace` may give something else for a rebuilt node. */
 export function rewriteScalar(x: Scalar, replace: (part: Scalar) => Scalar | undefined): Scalar {
@@ -154,7 +186,7 @@ export const substituteIndex = (index: Index, values: (axis: number) => Index | 
  * subexpressions then are structurally equal wherever they stand at equal depth.
  */
 export function numberReduceAxes(x: Scalar, first: number): Scalar {
-  return renumber(x, () => undefined, first);
+  return hasReduce(x) ? renumber(x, () => undefined, first) : x;
 }
 function renumber(x: Scalar, names: (axis: number) => number | undefined, next: number): Scalar {
   const rename = (index: Index): Index =>

@@ -61,7 +61,15 @@ export function simplifyIndex(index: Index, extents: Extents): Index {
   if (index.op === 'int' || index.op === 'axis' || index.op === 'dim') {
     return index.op === 'axis' && extents(index.axis) === 1 ? int(0) : index;
   }
-  return fromSum(toSum(index, extents));
+  return isSimple(index, extents) ? index : fromSum(toSum(index, extents));
+}
+
+/** Most indices are an axis times, over or modulo a number: already canonical, and told so without taking them apart. */
+function isSimple(index: Index, extents: Extents): boolean {
+  if (index.op !== 'mul' && index.op !== 'div' && index.op !== 'mod') return false;
+  if (index.a.op !== 'axis' || index.by < 2) return false;
+  const extent = extents(index.a.axis);
+  return extent !== 1 && (index.op === 'mul' || typeof extent !== 'number' || extent > index.by);
 }
 
 function toSum(index: Index, extents: Extents): Sum {

@@ -17,7 +17,7 @@ export const attentionPass: KernelPass = {
   name: 'attention',
   description: 'scores, mask, softmax and the mix of values become one kernel that never stores the scores',
   run(schedule, context) {
-    const w = new Workspace(schedule);
+    const w = new Workspace(schedule, context.reads);
     for (let place = 0; place < w.places; place++) {
       const mix = nestOf(w.at(place), 'mix', context);
       if (!mix) continue;

@@ -2,7 +2,7 @@
  * What follows a product moves behind it: bias, activation, gate, residual, scale, rotation, head norm and the write to the cache
  * become the stores of the linear kernel (or of the attention kernel) whose accumulators they use.
  */
-import { add, axis, int, mul, sameIndex, sub } from '../kernels/index-expression.ts';
+import { add, axis, int, mul, sameIndex, sub, visitIndex } from '../kernels/index-expression.ts';
 import { countNodes, hasReduce, loadsOf, numberReduceAxes, rewriteScalar, scalarKey, substituteAxes, substituteIndex, visitScalar, type Load } from '../kernels/scalar-expression.ts';
 import { extentsOf, simplifyIndex, type Extents } from '../kernels/simplify-index.ts';
 import { buffersRead, buffersWritten } from '../kernels/sources.ts';
@@ -26,8 +26,8 @@ const CLEAR = 3000;
 export const epiloguePass: KernelPass = {
   name: 'epilogue',
   description: 'bias, activation, gate, residual, rotation, head norm and cache write move behind the product before them',
-  run(schedule, { record, target }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, target, reads }) {
+    const w = new Workspace(schedule, reads);
     /** Refusals by nest: told at the end, for those that found no other place. */
     const refusals = new Map<number, Map<string, string>>();
     for (let start = 0; start < w.places; start++) {
@@ -207,7 +207,7 @@ function granuleOf(host: Host, value: Scalar, inverse: Inverse, extents: Extents
   if (host.kind === 'attention') return 'it needs mixed values of other elements';
   const total = host.weights.reduce((n, x) => n + x.rows, 0);
   const length = inverse.to - inverse.from;
-  for (const size of blockSizes(length)) {
+  for (const size of blockSizes(length, elsewhere)) {
     const granule = size * step;
     const aligned = (inverse.from * step) % granule === 0;
     const block = last + 5000;
@@ -226,11 +226,14 @@ function granuleOf(host: Host, value: Scalar, inverse: Inverse, extents: Extents
   return hasReduce(value) ? 'it needs a whole row of the product' : 'its elements need accumulators that lie far apart';
 }
 
-/** Divisors of the length, small ones first. */
-function blockSizes(length: number): number[] {
-  const sizes: number[] = [];
-  for (let n = 1; n <= Math.min(length, MOST_TOGETHER); n++) if (length % n === 0) sizes.push(n);
-  return sizes;
+/** Blocks worth trying, small ones first: what the indices divide by, and what reduces run over, where the length comes out even. */
+function blockSizes(length: number, uses: readonly { readonly index: readonly Index[]; readonly reduces: readonly { readonly extent: Dim }[] }[]): number[] {
+  const sizes = new Set([1]);
+  for (const { index, reduces } of uses) {
+    for (const i of index) visitIndex(i, (part) => { if (part.op === 'mod' || part.op === 'div') sizes.add(part.by); });
+    for (const { extent } of reduces) if (typeof extent === 'number') sizes.add(extent);
+  }
+  return [...sizes].filter((n) => n <= MOST_TOGETHER && length % n === 0).sort((x, y) => x - y);
 }
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));

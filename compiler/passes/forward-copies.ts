@@ -13,8 +13,8 @@ import type { KernelPass } from './types.ts';
 export const forwardCopiesPass: KernelPass = {
   name: 'forward-copies',
   description: 'parts of a concatenation are written where it is going to be copied to',
-  run(schedule, { record }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, reads }) {
+    const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const copy = w.at(place);
       if (copy?.kind !== 'nest') continue;

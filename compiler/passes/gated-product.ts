@@ -15,8 +15,8 @@ interface Product { readonly place: Place; readonly kernel: LinearKernel }
 export const gatedProductPass: KernelPass = {
   name: 'gated-product',
   description: 'gate and up become one product with interleaved weights',
-  run(schedule, { record, target }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, target, reads }) {
+    const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const nest = w.at(place);
       if (nest?.kind !== 'nest') continue;

@@ -13,6 +13,7 @@ import { linearInputPass } from './linear-input.ts';
 import { rotaryTablesPass } from './rotary-tables.ts';
 import { siblingLinearsPass } from './sibling-linears.ts';
 import { siblingNestsPass } from './sibling-nests.ts';
+import type { KernelReads } from './workspace.ts';
 import type { Graph } from '../graph/types.ts';
 import type { Schedule } from '../kernels/types.ts';
 import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
@@ -32,11 +33,12 @@ export function runGraphPasses(graph: Graph, context: PipelineContext): Graph {
 export function runKernelPasses(schedule: Schedule, graph: Graph, context: PipelineContext): Schedule {
   const nodes = new Map(graph.nodes.map((n) => [n.id, n]));
   let open = openSchedule(schedule);
+  const reads: KernelReads = new WeakMap();
   context.onPass?.('schedule', schedule);
   for (const pass of kernelPasses) {
     if (!isOn(pass.name, context)) continue;
     open = pass.run(open, {
-      target: context.target, node: (id) => nodes.get(id),
+      target: context.target, reads, node: (id) => nodes.get(id),
       record: (fired, origin, reason) => { if (reason !== '') context.record({ pass: pass.name, fired, origin, reason }); },
     });
     if (context.onPass) context.onPass(pass.name, checkSchedule(closeSchedule(open), pass.name));

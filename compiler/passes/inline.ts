@@ -29,8 +29,8 @@ export const inlineRestPass: KernelPass = {
   run: (schedule, context) => inline(schedule, context, false),
 };
 
-function inline(schedule: Schedule, { record }: KernelPassContext, beforeEpilogues: boolean): Schedule {
-  const w = new Workspace(schedule);
+function inline(schedule: Schedule, { record, reads }: KernelPassContext, beforeEpilogues: boolean): Schedule {
+  const w = new Workspace(schedule, reads);
   for (let place = 0; place < w.places; place++) {
     const p = producerOf(w, place);
     if (!p) continue;

@@ -17,8 +17,8 @@ const MOST_READERS = 4;
 export const linearInputPass: KernelPass = {
   name: 'linear-input',
   description: 'norms and light arithmetic move into the product that follows them',
-  run(schedule, { record, target }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, target, reads }) {
+    const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const p = producerOf(w, place);
       if (!p) continue;

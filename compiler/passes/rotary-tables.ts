@@ -17,8 +17,8 @@ const angleOf = (x: Scalar): { readonly buffer: BufferId; readonly which: 0 | 1;
 export const rotaryTablesPass: KernelPass = {
   name: 'rotary-tables',
   description: 'sines and cosines of rotary angles are computed once a step for all layers and heads',
-  run(schedule, { record }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, reads }) {
+    const w = new Workspace(schedule, reads);
     const tables = new Map<BufferId, Buffer>();
     const users = new Map<BufferId, number>();
     for (let place = 0; place < w.places; place++) {

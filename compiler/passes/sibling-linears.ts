@@ -17,8 +17,8 @@ const totalRows = (k: LinearKernel): number => k.weights.reduce((n, w) => n + w.
 export const siblingLinearsPass: KernelPass = {
   name: 'sibling-linears',
   description: 'products of the same input become one product with stacked weights',
-  run(schedule, { record, target }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, target, reads }) {
+    const w = new Workspace(schedule, reads);
     const first = new Map<string, Place>();
     for (let place = 0; place < w.places; place++) {
       const kernel = w.at(place);

@@ -11,8 +11,8 @@ const WINDOW = 4;
 export const siblingNestsPass: KernelPass = {
   name: 'sibling-nests',
   description: 'independent nests over the same space become one kernel',
-  run(schedule, { record, target }) {
-    const w = new Workspace(schedule);
+  run(schedule, { record, target, reads }) {
+    const w = new Workspace(schedule, reads);
     const bySpace = new Map<string, Place[]>();
     for (let place = 0; place < w.places; place++) {
       const kernel = w.at(place);

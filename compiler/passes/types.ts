@@ -1,6 +1,7 @@
 /** Passes as data: a name, what it does, and a pure function. */
 import type { Graph, Node } from '../graph/types.ts';
 import type { Schedule } from '../kernels/types.ts';
+import type { KernelReads } from './workspace.ts';
 import type { FusionRecord, Target } from '../plan.ts';
 
 export interface GraphPass {
@@ -13,6 +14,8 @@ export interface KernelPassContext {
   readonly target: Target;
   /** Graph nodes by id, to tell what a kernel came from. */
   readonly node: (id: number) => Node | undefined;
+  /** For workspaces: what kernels read. */
+  readonly reads: KernelReads;
   /** Notes what was fused, or what was not and why; `origin` is a label of the model. */
   readonly record: (fired: boolean, origin: string, reason: string) => void;
 }

@@ -8,6 +8,7 @@ import { isIdentity } from '../kernels/verify.ts';
 import type { Buffer, BufferId, Kernel, NestKernel, Schedule, Store } from '../kernels/types.ts';
 
 export type Place = number;
+export type KernelReads = WeakMap<Kernel, ReadonlySet<BufferId>>;
 
 export class Workspace {
   private readonly kernels: (Kernel | undefined)[];
@@ -18,7 +19,8 @@ export class Workspace {
   private readonly inserted = new Map<Place, Kernel[]>();
   private nextBuffer: number;
 
-  constructor(private readonly schedule: Schedule) {
+  /** `reads`: what kernels read, kept between passes for kernels that stay as they are. */
+  constructor(private readonly schedule: Schedule, private readonly reads: KernelReads = new WeakMap()) {
     this.kernels = [...schedule.kernels];
     this.buffers = new Map(schedule.buffers.map((b) => [b.id, b]));
     this.nextBuffer = schedule.buffers.reduce((n, b) => Math.max(n, b.id + 1), 0);
@@ -57,7 +59,7 @@ export class Workspace {
   remove(place: Place): void {
     const old = this.kernels[place];
     if (!old) return;
-    for (const id of buffersRead(old, true)) this.readersOf.get(id)?.delete(place);
+    for (const id of this.readsOf(old)) this.readersOf.get(id)?.delete(place);
     for (const id of buffersWritten(old)) this.writersOf.get(id)?.delete(place);
     this.kernels[place] = undefined;
   }
@@ -72,8 +74,19 @@ export class Workspace {
   }
 
   finish(): Schedule {
-    const kernels = this.kernels.flatMap((k, at) => [...(k ? [k] : []), ...(this.inserted.get(at) ?? [])]);
-    return { ...this.schedule, buffers: [...this.buffers.values()], kernels: kernels.map((k, id) => ({ ...k, id })) };
+    const kernels: Kernel[] = [];
+    let nextId = this.schedule.kernels.reduce((n, k) => Math.max(n, k.id + 1), 0);
+    this.kernels.forEach((k, at) => {
+      if (k) kernels.push(k);
+      for (const more of this.inserted.get(at) ?? []) kernels.push({ ...more, id: nextId++ });
+    });
+    return { ...this.schedule, buffers: [...this.buffers.values()], kernels };
+  }
+
+  private readsOf(kernel: Kernel): ReadonlySet<BufferId> {
+    const known = this.reads.get(kernel) ?? buffersRead(kernel, true);
+    this.reads.set(kernel, known);
+    return known;
   }
 
   private enter(kernel: Kernel, place: Place): void {
@@ -82,7 +95,7 @@ export class Workspace {
       places.add(place);
       map.set(id, places);
     };
-    for (const id of buffersRead(kernel, true)) note(this.readersOf, id);
+    for (const id of this.readsOf(kernel)) note(this.readersOf, id);
     for (const id of buffersWritten(kernel)) note(this.writersOf, id);
   }
 }
