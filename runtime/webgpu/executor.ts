@@ -7,7 +7,7 @@ import { deviceError, type DeviceWatch } from './errors.ts';
 import type { PipelineCache } from './pipelines.ts';
 import type { KernelPrograms } from './programs.ts';
 import { BufferUsage, MapMode } from './usage.ts';
-import { product, type Dims, type Part, type Program } from './wgsl/module.ts';
+import { product, type Binding, type Dims, type Part, type Program } from './wgsl/module.ts';
 
 /** A dispatch with everything but its pipeline made: that is compiled when a step first needs it. */
 interface Dispatch {
@@ -30,6 +30,8 @@ export interface DeviceMemory {
   readonly element: (id: BufferId, piece: number) => GPUBuffer;
   /** Holds a part's range for split matrices. */
   readonly part: (part: Part) => GPUBuffer;
+  /** A small read-only table; equal ones share a buffer. */
+  readonly table: (data: Int32Array) => GPUBuffer;
   destroy(): void;
 }
 
@@ -41,13 +43,23 @@ export function bindKernels(watch: DeviceWatch, pipelines: PipelineCache, memory
       dispatches: (matrix?.parts ?? [{ from: 0, to: 0 }]).map((part, n) => {
         const label = kernel.origin.label;
         const entries = program.bindings.map((b, binding): GPUBindGroupEntry => {
-          const buffer = b.kind === 'part' ? memory.part(part) : b.kind === 'matrix' ? memory.matrix(matrix?.key ?? '', n) : memory.element(b.buffer, b.piece);
+          const buffer = bufferOf(memory, b, part, matrix?.key ?? '', n);
           return { binding, resource: { buffer } };
         });
         return { program, part, label, bindings: watch.device.createBindGroup({ label, layout: pipelines.groupLayout(program), entries }) };
       }),
     })),
   }));
+}
+
+function bufferOf(memory: DeviceMemory, binding: Binding, part: Part, matrix: string, piece: number): GPUBuffer {
+  switch (binding.kind) {
+    case 'buffer': return memory.element(binding.buffer, binding.piece);
+    case 'matrix': return memory.matrix(matrix, piece);
+    case 'table': return memory.table(binding.data);
+    case 'part': return memory.part(part);
+    default: return binding satisfies never;
+  }
 }
 
 export class WebGpuExecutor implements Executor {

@@ -41,6 +41,7 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
       parts.set(`${from} ${to}`, buffer);
       made.push(buffer);
     }
+    const tables = new Map<string, GPUBuffer>();
     const need = <T>(value: T | undefined, what: string): T => {
       if (value === undefined) throw new InternalError('webgpu', `no device memory for ${what}`);
       return value;
@@ -50,6 +51,16 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
       uniform, destroy, buffer,
       matrix: (key, part) => need(weights.matrices.get(key)?.[part], `matrix ${key}`),
       element: (id, piece) => weights.elements.get(id)?.[piece] ?? buffer(id),
+      table: (data) => {
+        const key = data.join(' ');
+        const known = tables.get(key);
+        if (known) return known;
+        const buffer = device.createBuffer({ label: 'table', size: align(data.byteLength), usage: BufferUsage.storage | BufferUsage.copyDestination });
+        device.queue.writeBuffer(buffer, 0, Int32Array.from(data));
+        tables.set(key, buffer);
+        made.push(buffer);
+        return buffer;
+      },
       part: ({ from, to }) => need(parts.get(`${from} ${to}`), `part ${from}..${to}`),
     };
   } catch (error) {

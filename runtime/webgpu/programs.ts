@@ -5,10 +5,12 @@ import type { Target } from '../../compiler/plan.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { matrixKey, type Matrix, type WeightLayout } from './layout.ts';
 import { emitArgmax } from './wgsl/argmax.ts';
+import { emitAttentionThread } from './wgsl/attention-thread.ts';
 import { emitAttention } from './wgsl/attention.ts';
 import { emitLinearMatmul, matmulRows } from './wgsl/linear-matmul.ts';
 import { emitLinearMatvec } from './wgsl/linear-matvec.ts';
 import { emitLinearThread } from './wgsl/linear-thread.ts';
+import { rowGroups } from './wgsl/row-groups.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
 import { extent, Module, type Dims, type Program } from './wgsl/module.ts';
@@ -29,7 +31,7 @@ export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: W
   const always = (program: Program): KernelPrograms => ({ kernel, variants: [{ program, when: () => true }] });
   switch (kernel.kind) {
     case 'nest': return always(emitNest(module(), kernel, target.software));
-    case 'attention': return always(emitAttention(module(), kernel, target.software));
+    case 'attention': return always(target.software ? emitAttentionThread(module(), kernel) : emitAttention(module(), kernel));
     case 'topk': return always(emitTopK(module(), kernel));
     case 'argmax': return always(emitArgmax(module(), kernel, target.software));
     case 'linear': {
@@ -46,13 +48,15 @@ function linearVariants(module: () => Module, kernel: LinearKernel, matrix: Matr
   const rows: Dim = kernel.rowShape[0] ?? 1;
   const always = (): boolean => true;
   const granule = Math.max(kernel.granule, kernel.order === 'interleaved' ? kernel.weights.length : 1);
-  if (target.software) {
-    const one = emitLinearThread(module(), kernel, matrix, 1, target.maxWorkgroupSize);
-    if (kernel.group === 'expert') return [{ program: one, when: always }];
-    return [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: emitLinearThread(module(), kernel, matrix, 4, target.maxWorkgroupSize), when: always }];
+  const rowsOnly = kernel.group === 'expert';
+  const groups = target.software ? rowGroups(kernel, matrix.rows, 4) : undefined;
+  if (groups) {
+    const one = emitLinearThread(module(), kernel, matrix, groups, 1);
+    if (rowsOnly) return [{ program: one, when: always }];
+    return [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: emitLinearThread(module(), kernel, matrix, groups, 4), when: always }];
   }
   const one = emitLinearMatvec(module(), kernel, matrix);
   const tileRows = matmulRows(granule * Math.max(1, Math.floor(32 / granule)), target.maxWorkgroupBytes);
-  if (kernel.group === 'expert' || tileRows === undefined) return [{ program: one, when: always }];
+  if (rowsOnly || tileRows === undefined) return [{ program: one, when: always }];
   return [{ program: one, when: (dims) => extent(rows, dims) < 4 }, { program: emitLinearMatmul(module(), kernel, matrix, tileRows), when: always }];
 }

@@ -1,23 +1,27 @@
-/** The argmax template: one workgroup goes over the last row, each thread over strided elements, then one thread over their results. */
+/** The argmax templates over the last row. Ties go to the lower index; NaN never wins. */
 import type { Module, Program } from './module.ts';
 import type { ArgmaxKernel } from '../../../compiler/kernels/types.ts';
 
+/** A software driver: one thread goes over all. Hardware: each of a workgroup's threads over strided elements, then one over their results. */
 export function emitArgmax(module: Module, kernel: ArgmaxKernel, software: boolean): Program {
-  const size = software ? 32 : 256;
+  const size = software ? 1 : 256;
   const input = module.read(kernel.input);
   const target = module.write(kernel.target);
-  const values = module.shared(`array<f32, ${size}>`);
-  const indices = module.shared(`array<i32, ${size}>`);
   const rows = input.shape[0] ?? 1;
-  const start = `(${typeof rows === 'number' ? rows : `dims.${rows}`} - 1) * ${kernel.n}`;
-  return module.program(size, [
-    `let start = ${start};`,
+  const scan = [
+    `let start = (${typeof rows === 'number' ? rows : `dims.${rows}`} - 1) * ${kernel.n};`,
     'var best: f32 = 0.0f;',
     'var place: i32 = -1;',
     `for (var n: i32 = lane; n < ${kernel.n}; n += ${size}) {`,
     `  let x = ${input.element('start + n')};`,
     '  if (x == x && (place < 0 || x > best)) { best = x; place = n; }',
     '}',
+  ];
+  if (software) return module.program(size, [...scan, `${target}[0] = max(place, 0);`], () => [1, 1, 1]);
+  const values = module.shared(`array<f32, ${size}>`);
+  const indices = module.shared(`array<i32, ${size}>`);
+  return module.program(size, [
+    ...scan,
     `${values}[lane] = best;`,
     `${indices}[lane] = place;`,
     'workgroupBarrier();',

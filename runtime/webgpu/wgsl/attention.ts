@@ -1,24 +1,23 @@
 /**
- * The attention template: a workgroup for each token and head. Keys come in blocks; every thread scores some keys of a block into
+ * Attention for hardware: a workgroup for each token and head. Keys come in blocks; every thread scores some keys of a block into
  * workgroup memory, then each sums its own value elements over the block, rescaling when the running maximum rises (online
  * softmax, Milakov and Gimelshein 2018). Keys outside the mask form the complement of one range and are never read.
  */
 import { InternalError } from '../../../compiler/diagnostics.ts';
-import { visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
-import { isCoordinate, writeStore } from './stores.ts';
+import { dotProduct, keyRange, usesOwnOnly, viewOffset } from './attention-common.ts';
+import { writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter, floatLiteral } from './emitter.ts';
 import { extent, type Module, type Program } from './module.ts';
-import type { AttentionKernel, HeadView } from '../../../compiler/kernels/types.ts';
+import type { AttentionKernel } from '../../../compiler/kernels/types.ts';
 
-export function emitAttention(module: Module, kernel: AttentionKernel, software: boolean): Program {
-  const size = software ? 32 : 64;
-  const block = software ? 128 : 256;
+export function emitAttention(module: Module, kernel: AttentionKernel): Program {
+  const size = 64;
+  const block = 256;
   const { headDim, valueDim } = kernel;
   let accumulator: (index: readonly string[]) => string = () => { throw new InternalError('webgpu', 'no accumulator here'); };
   const emitter = new Emitter({
     source: (n) => module.read(kernel.sources[n] as number), use: (fn) => module.use(fn), accumulator: (index) => accumulator(index),
   });
-  const element = (view: HeadView, row: string, head: string): string => `${row} * ${view.rowStride} + ${head} * ${view.headStride} + ${view.offset}`;
   const [q, k, v] = [kernel.query, kernel.key, kernel.value].map((view) => module.read(view.buffer));
   if (!q || !k || !v) throw new InternalError('webgpu', 'attention lacks a view');
   module.use('exponential');
@@ -29,7 +28,7 @@ export function emitAttention(module: Module, kernel: AttentionKernel, software:
   emitter.open(new Map([[0, 't'], [1, 'h']]));
   emitter.write('let t = i32(group.y);', 'let h = i32(group.x);', `let g = (h * ${kernel.kvHeads}) / ${kernel.heads};`);
   emitter.write(...keyRange(kernel, emitter.dim(kernel.keys)));
-  emitter.write(`let qAt = ${element(kernel.query, 't', 'h')};`,
+  emitter.write(`let qAt = ${viewOffset(kernel.query, 't', 'h')};`,
     `for (var j: i32 = lane; j < ${headDim}; j += ${size}) { ${query}[j] = ${q.element('qAt + j')}; }`);
   const sink = kernel.sinks === undefined ? undefined : module.read(kernel.sinks).element('h');
   emitter.write(`var top: f32 = ${sink ?? lowest};`, `var total: f32 = ${sink === undefined ? '0.0f' : '1.0f'};`);
@@ -40,7 +39,7 @@ export function emitAttention(module: Module, kernel: AttentionKernel, software:
   emitter.write('workgroupBarrier();', `let last = min(start + ${block}, endKey);`, `var high: f32 = ${lowest};`);
   accumulator = () => 'dot';
   emitter.open(new Map([[2, 's'], [ACCUMULATORS, '']]));
-  emitter.write(`let kAt = ${element(kernel.key, 's', 'g')};`, ...dotProduct(headDim, query, k.element));
+  emitter.write(`let kAt = ${viewOffset(kernel.key, 's', 'g')};`, ...dotProduct(headDim, (j) => `${query}[${j}]`, (j) => k.element(`kAt + ${j}`)));
   const score = emitter.scalar(kernel.score);
   module.use('maximum');
   emitter.write(`${scores}[s - start] = ${score};`, `high = maximum(high, ${score});`);
@@ -54,7 +53,7 @@ export function emitAttention(module: Module, kernel: AttentionKernel, software:
     `for (var s: i32 = 0; s < last - start; s += 1) { blockTotal += ${scores}[s]; }`, 'total = total * shrink + blockTotal;');
   for (let c = 0; c < own; c++) {
     const guard = (c + 1) * size > valueDim ? `if (lane + ${c * size} < ${valueDim}) ` : '';
-    emitter.write(`${guard}{`, '  var sum: f32 = 0.0f;', `  var vAt = ${element(kernel.value, 'start', 'g')} + lane + ${c * size};`,
+    emitter.write(`${guard}{`, '  var sum: f32 = 0.0f;', `  var vAt = ${viewOffset(kernel.value, 'start', 'g')} + lane + ${c * size};`,
       `  for (var s: i32 = 0; s < last - start; s += 1) { sum += ${scores}[s] * ${v.element('vAt')}; vAt += ${kernel.value.rowStride}; }`,
       `  out${c} = out${c} * shrink + sum;`, '}');
   }
@@ -84,49 +83,4 @@ function writeStores(module: Module, emitter: Emitter, kernel: AttentionKernel, 
   for (const store of kernel.stores) writeStore(module, emitter, store);
   const lines = emitter.close();
   emitter.write(guarded ? `if (${value} < ${kernel.valueDim}) {` : '{', `  let ${name} = ${value};`, ...lines.map((l) => `  ${l}`), '}');
-}
-
-/** Whether every accumulator that the stores use is the one at the point itself. */
-function usesOwnOnly(kernel: AttentionKernel): boolean {
-  let own = true;
-  for (const store of kernel.stores) {
-    visitScalar(store.value, (x) => {
-      if (x.op !== 'accumulator') return;
-      if (x.index.slice(0, -1).some((i, n) => !isCoordinate(i, n, n === 0 ? 'T' : kernel.heads))) throw new InternalError('webgpu', `${kernel.origin.label}: a store uses another row's values`);
-      const last = x.index.at(-1);
-      if (last?.op !== 'axis' || last.axis !== 2) own = false;
-    });
-  }
-  return own;
-}
-
-/** Statements naming the first and past-the-end key that token `t` sees: `firstKey` and `endKey`. */
-function keyRange({ mask }: AttentionKernel, keys: string): string[] {
-  const low: string[] = ['0'];
-  const high: string[] = [keys];
-  if (mask.causal) high.push('at + 1');
-  const { window } = mask;
-  if (window) {
-    const { kind, size } = window;
-    switch (kind) {
-      case 'sliding': low.push(`at - ${size} + 1`); break;
-      case 'chunked': low.push(`(at / ${size}) * ${size}`); high.push(`(at / ${size} + 1) * ${size}`); break;
-      case 'symmetric': low.push(`at - ${size}`); high.push(`at + ${size} + 1`); break;
-      default: return kind satisfies never;
-    }
-  }
-  const fold = (fn: string, list: readonly string[]): string => list.reduce((a, b) => `${fn}(${a}, ${b})`);
-  return ['let at = dims.P + t;', `let firstKey = ${fold('max', low)};`, `let endKey = ${fold('min', high)};`];
-}
-
-/** Statements naming `dot`: the staged query times the key at kAt, in four partial sums. */
-function dotProduct(headDim: number, query: string, key: (offset: string) => string): string[] {
-  const fours = headDim - (headDim % 4);
-  const lines = ['var dots = vec4<f32>(0.0f);'];
-  if (fours > 0) {
-    const four = (item: (c: number) => string): string => `vec4<f32>(${[0, 1, 2, 3].map(item).join(', ')})`;
-    lines.push(`for (var j: i32 = 0; j < ${fours}; j += 4) { dots += ${four((c) => `${query}[j + ${c}]`)} * ${four((c) => key(`kAt + j + ${c}`))}; }`);
-  }
-  for (let j = fours; j < headDim; j++) lines.push(`dots.x += ${query}[${j}] * ${key(`kAt + ${j}`)};`);
-  return [...lines, 'let dot = (dots.x + dots.y) + (dots.z + dots.w);'];
 }

@@ -22,11 +22,10 @@ export function hoistable(emitter: Emitter, roots: readonly Scalar[], known: Rea
 }
 
 /**
- * Statements that compute `x` with `size` threads: partial results over strided elements, then one exchange in workgroup memory.
- * A software driver runs barriers slowly, so there each thread adds up all partial results itself after a single one; hardware
- * folds them in halves. `scratch` is workgroup memory of `size` floats, used before and after. Control flow must be uniform here.
+ * Statements that compute `x` with `size` threads (a power of two): partial results over strided elements, folded in halves in workgroup memory.
+ * `scratch` is workgroup memory of `size` floats, free before and after. Control flow must be uniform here.
  */
-export function cooperate(emitter: Emitter, x: Reduce, size: number, scratch: string, software: boolean): void {
+export function cooperate(emitter: Emitter, x: Reduce, size: number, scratch: string): void {
   const partial = emitter.fresh('r');
   emitter.write(`var ${partial}: f32 = ${emitter.start(x.fn)};`);
   emitter.loop(x.axis, 'lane', emitter.dim(x.extent), String(size), () => {
@@ -36,13 +35,8 @@ export function cooperate(emitter: Emitter, x: Reduce, size: number, scratch: st
   const total = emitter.fresh('r');
   const other = emitter.fresh('n');
   emitter.write('workgroupBarrier();', `${scratch}[lane] = ${partial};`, 'workgroupBarrier();');
-  if (software) {
-    emitter.write(`var ${total}: f32 = ${scratch}[0];`,
-      `for (var ${other}: i32 = 1; ${other} < ${size}; ${other} += 1) { ${total} = ${emitter.step(x.fn, total, `${scratch}[${other}]`)}; }`);
-  } else {
-    emitter.write(`for (var ${other}: i32 = ${size / 2}; ${other} > 0; ${other} >>= 1u) {`,
-      `  if (lane < ${other}) { ${scratch}[lane] = ${emitter.step(x.fn, `${scratch}[lane]`, `${scratch}[lane + ${other}]`)}; }`,
-      '  workgroupBarrier();', '}', `let ${total} = ${scratch}[0];`);
-  }
+  emitter.write(`for (var ${other}: i32 = ${size / 2}; ${other} > 0; ${other} >>= 1u) {`,
+    `  if (lane < ${other}) { ${scratch}[lane] = ${emitter.step(x.fn, `${scratch}[lane]`, `${scratch}[lane + ${other}]`)}; }`,
+    '  workgroupBarrier();', '}', `let ${total} = ${scratch}[0];`);
   emitter.define(x, total);
 }

@@ -24,7 +24,7 @@ export function emitLinearMatvec(module: Module, kernel: LinearKernel, layout: M
   emitter.write(`let flat = i32(group.z) * ${ROWS_Y} + i32(group.y);`, ...point.lines);
   const group = l.groupName(point.names);
   emitter.write(`let base = ${l.tileBase(tile)};`);
-  for (const reduce of hoistable(emitter, [l.input(undefined, 0)], new Set(kernel.rowShape.keys()))) cooperate(emitter, reduce, SIZE, scratch, false);
+  for (const reduce of hoistable(emitter, [l.input(undefined, 0)], new Set(kernel.rowShape.keys()))) cooperate(emitter, reduce, SIZE, scratch);
 
   emitter.open(new Map());
   for (const r of rows) emitter.write(`let w${r} = ${l.rowOffset(`(base + sub + ${r})`, group)};`, `var sum${r} = vec4<f32>(0.0f);`);

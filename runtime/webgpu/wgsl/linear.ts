@@ -68,7 +68,8 @@ export class LinearEmitter {
   }
   /** Whether the row's group of weights is in this dispatch's binding, as something to append to a condition. */
   inPart(group: string | undefined): string { return group === undefined ? '' : ` && ${group} >= ${this.from} && ${group} < ${this.to}`; }
-  /** Past-the-end row of N that this dispatch computes. */
+  /** First and past-the-end row of N that this dispatch computes. */
+  get first(): string { return this.kernel.group === 'none' ? this.from : '0'; }
   get limit(): string { return this.kernel.group === 'none' ? this.to : String(this.layout.rows); }
   /** First row of N of workgroup x. */
   tileBase(tile: number): string { return this.kernel.group === 'none' ? `${this.from} + i32(group.x) * ${tile}` : `i32(group.x) * ${tile}`; }
@@ -150,6 +151,4 @@ export class LinearEmitter {
     const granule = Math.max(this.kernel.granule, this.perPoint);
     return granule * Math.max(1, Math.floor(least / granule));
   }
-  /** Whether every point uses only the accumulator of its own row of N. */
-  get direct(): boolean { return this.kernel.granule === 1 && this.perPoint === 1; }
 }

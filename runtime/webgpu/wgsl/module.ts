@@ -7,10 +7,11 @@ import type { Buffer, BufferId } from '../../../compiler/kernels/types.ts';
 /** Sizes of a step, as in the plan's symbolic dimensions. */
 export interface Dims { readonly T: number; readonly P: number; readonly S: number; readonly R: number; readonly L: number }
 
-/** What a binding of group 1 is: a buffer of the plan (or one piece of a split one), a matrix packed for linear kernels, or the part uniform. */
+/** What a binding of group 1 is: a buffer of the plan (or one piece of a split one), a matrix packed for linear kernels, a table of its own, or the part uniform. */
 export type Binding =
   | { readonly kind: 'buffer'; readonly buffer: BufferId; readonly piece: number; readonly write: boolean }
   | { readonly kind: 'matrix'; readonly write: false }
+  | { readonly kind: 'table'; readonly data: Int32Array; readonly write: false }
   | { readonly kind: 'part'; readonly write: false };
 
 /** A compute shader and how to run it. Programs with equal `code` share a pipeline. */

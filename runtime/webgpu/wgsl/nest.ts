@@ -9,8 +9,8 @@ import { GROUPS_X, product, spread, type Module, type Program } from './module.t
 import type { Dim } from '../../../compiler/kernels/scalar.ts';
 import type { NestKernel } from '../../../compiler/kernels/types.ts';
 
-/** Below this extent a software driver's single thread is done sooner than a workgroup that meets at barriers. */
-const SHORT = 64;
+/** From this extent on, a workgroup computes a reduction together. */
+const LONG = 256;
 
 export function emitNest(module: Module, kernel: NestKernel, software: boolean): Program {
   const emitter = new Emitter({ source: (n) => module.read(kernel.sources[n] as number), use: (fn) => module.use(fn) });
@@ -20,17 +20,15 @@ export function emitNest(module: Module, kernel: NestKernel, software: boolean):
   const partial = reduces.filter((r) => emitter.freeAxes(r).size < all.size);
   const grouped = new Set(partial.flatMap((r) => [...emitter.freeAxes(r)]));
   const shared = reduces.filter((r) => [...emitter.freeAxes(r)].every((a) => grouped.has(a)));
-  const long = (r: Reduce): boolean => typeof r.extent !== 'number' || r.extent > SHORT;
-  if (partial.length > 0 && grouped.size < all.size) {
-    return shared.some(long) || !software ? byWorkgroup(module, emitter, kernel, grouped, shared, software) : byThread(module, emitter, kernel, grouped, shared);
-  }
-  if (reduces.some((r) => typeof r.extent === 'number' && r.extent >= 4 * SHORT)) return byWorkgroup(module, emitter, kernel, all, reduces, software);
+  // Barriers cost a software driver more, to compile and to run, than they give: there one thread does it all.
+  if (partial.length > 0 && grouped.size < all.size) return software ? byThread(module, emitter, kernel, grouped, shared) : byWorkgroup(module, emitter, kernel, grouped, shared);
+  if (!software && reduces.some((r) => typeof r.extent === 'number' && r.extent >= LONG)) return byWorkgroup(module, emitter, kernel, all, reduces);
   return byThread(module, emitter, kernel, all, []);
 }
 
 /** One thread for each value of the `grouped` axes, looping over the rest. */
 function byThread(module: Module, emitter: Emitter, kernel: NestKernel, grouped: ReadonlySet<number>, shared: readonly Reduce[]): Program {
-  const size = 64;
+  const size = grouped.size < kernel.space.length ? 4 : 64;
   const { outer, inner, outerShape, innerShape } = divide(kernel, grouped);
   const point = decompose(emitter, 'point', outerShape);
   emitter.open(new Map(outer.map((axis, n) => [axis, point.names[n] as string])));
@@ -45,13 +43,13 @@ function byThread(module: Module, emitter: Emitter, kernel: NestKernel, grouped:
 }
 
 /** One workgroup for each value of the `grouped` axes: the reductions together, then the rest shared out. */
-function byWorkgroup(module: Module, emitter: Emitter, kernel: NestKernel, grouped: ReadonlySet<number>, shared: readonly Reduce[], software: boolean): Program {
-  const size = software ? 32 : 128;
+function byWorkgroup(module: Module, emitter: Emitter, kernel: NestKernel, grouped: ReadonlySet<number>, shared: readonly Reduce[]): Program {
+  const size = 128;
   const { outer, inner, outerShape, innerShape } = divide(kernel, grouped);
   const point = decompose(emitter, 'point', outerShape);
   const scratch = module.shared(`array<f32, ${size}>`);
   emitter.open(new Map(outer.map((axis, n) => [axis, point.names[n] as string])));
-  for (const reduce of shared) cooperate(emitter, reduce, size, scratch, software);
+  for (const reduce of shared) cooperate(emitter, reduce, size, scratch);
   if (inner.length === 0) {
     emitter.open(new Map());
     for (const store of kernel.stores) writeStore(module, emitter, store);
