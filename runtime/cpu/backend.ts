@@ -1,14 +1,13 @@
 /** The CPU backend: plans compiled to WebAssembly with SIMD, run by a team of threads on one shared memory. */
-import { availableParallelism } from 'node:os';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { targets } from '../../compiler/targets.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
-import type { PlanBackend, WeightProvider } from '../backend.ts';
+import type { PlanBackend } from '../backend.ts';
 import { control } from './control.ts';
 import { CpuExecutor } from './executor.ts';
 import { enableRelaxedSimd } from './features.ts';
-import { packBlocks, storedElements } from './layout.ts';
-import { placeBuffers, type MemoryMap, type PlacedBuffer } from './place.ts';
+import { fillMemory } from './fill.ts';
+import { placeBuffers } from './place.ts';
 import { pageBytes, writeProgram } from './program.ts';
 import { startTeam } from './workers.ts';
 
@@ -26,7 +25,7 @@ const spins = 20_000;
 const spinsWhenCrowded = 50;
 
 export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBackend> {
-  const cores = Math.max(1, availableParallelism());
+  const cores = await availableCores();
   const threads = Math.max(1, Math.min(mostThreads, Math.floor(options.threads ?? cores)));
   const relaxedSimd = options.relaxedSimd === false ? false : await enableRelaxedSimd();
   const description = `cpu: WebAssembly, ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'}, ${threads} thread${threads === 1 ? '' : 's'}`;
@@ -39,7 +38,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const module = await WebAssembly.compile(program.bytes);
       const instance = await WebAssembly.instantiate(module, { env: { memory } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
-      await fill(memory, map, weights);
+      await fillMemory(memory, map, weights);
       const team = await startTeam(threads, module, memory);
       const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, threads };
       return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);
@@ -61,18 +60,13 @@ function allocate(pages: number, plan: ExecutionPlan): WebAssembly.Memory {
   }
 }
 
-/** Weights and constants. Weights of products are brought into block order on the way. */
-async function fill(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider): Promise<void> {
-  for (const placed of map.buffers.values()) {
-    const { buffer } = placed;
-    if (buffer.role === 'weight') write(memory, placed, await weights.read(buffer.name));
-    else if (buffer.role === 'constant') write(memory, placed, buffer.data ?? []);
+/** Cores that this process may use. */
+async function availableCores(): Promise<number> {
+  try {
+    const { availableParallelism } = await import('node:os');
+    return Math.max(1, availableParallelism());
+  } catch {
+    // Not Node: a browser says it itself.
+    return Math.max(1, globalThis.navigator?.hardwareConcurrency ?? 1);
   }
-}
-
-function write(memory: WebAssembly.Memory, { buffer, address, format, capacity }: PlacedBuffer, values: Float32Array | readonly number[]): void {
-  const count = storedElements(capacity, format);
-  if (buffer.dtype === 'i32') new Int32Array(memory.buffer, address, count).set(values);
-  else if (format === 'blocks') packBlocks(values instanceof Float32Array ? values : Float32Array.from(values), new Float32Array(memory.buffer, address, count), capacity);
-  else new Float32Array(memory.buffer, address, count).set(values);
 }

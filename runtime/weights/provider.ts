@@ -208,6 +208,14 @@ export class RecipeProvider implements WeightProvider {
     const rows = known.shape[0] ?? 1;
     const width = count(known.shape) / rows;
     const plan = this.pieces(known);
+    if ('pieces' in plan && plan.pieces.length > 1 && plan.pieces.length === rows) {
+      // A stack of matrices, one file tensor each: only those asked for.
+      const target = new Float32Array((to - from) * width);
+      for (const [i, stacked] of plan.pieces.slice(from, to).entries()) {
+        await readView(this.source, stacked.info, stacked.view, target.subarray(i * width, (i + 1) * width));
+      }
+      return target;
+    }
     const piece = 'pieces' in plan && plan.pieces.length === 1 ? plan.pieces[0] : undefined;
     if (!piece || contiguousAxes(piece.view).axes > 0) return (await this.read(slot)).subarray(from * width, to * width);
     const target = new Float32Array((to - from) * width);
