@@ -25,6 +25,7 @@ export function preflight(model: Model, slots: readonly WeightSlot[], tensors: r
   const files = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const bySlot = new Map(slots.map((slot) => [slot.slot, slot]));
   const claimed = new Set<string>();
+  const missed = new Set<string>();
   const found: Diagnostic[] = [];
   const report = (code: Diagnostic['code'], path: string, message: string, hint?: string): void => {
     const { key, value } = placeOf(root, path);
@@ -47,6 +48,9 @@ export function preflight(model: Model, slots: readonly WeightSlot[], tensors: r
     if (name === undefined) {
       if (recipe.fill !== undefined) continue;
       const wanted = (recipe.names[0] ?? '').replaceAll('{e}', '0');
+      // A fused tensor holds several slots: it is missed once.
+      if (missed.has(wanted)) continue;
+      missed.add(wanted);
       const close = found.length < MOST_DIAGNOSTICS ? recipe.names.map((n) => nearest(n.replaceAll('{e}', '0'), free)).find((n) => n !== undefined) : undefined;
       const or = recipe.names.length > 1 ? ` (nor ${recipe.names.slice(1, 4).map((n) => `\`${n.replaceAll('{e}', '0')}\``).join(', ')})` : '';
       report('E703', recipe.path, `the file has no tensor \`${wanted}\`${or} for \`${slot.slot}\`${needs(slot, bySlot)}`, close === undefined ? undefined : `the nearest name in the file is ${close}`);

@@ -1,7 +1,8 @@
 /** The preflight: a spec, its config and the headers of its weights, without reading any weight. */
 import { compileSpec } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
-import { compileInput, configProblems, weightProblems, withoutConfig, type ModelOptions } from './model.ts';
+import { compileInput, configProblems, weightProblems, type ModelOptions } from './model.ts';
+import { checkSpec } from '../compiler/resolve.ts';
 import { locate } from './locate.ts';
 import { openWeights } from './weights/folder.ts';
 import type { TensorSource } from './weights/safetensors.ts';
@@ -19,7 +20,9 @@ export async function checkModel(options: ModelOptions): Promise<CheckResult> {
   const located = await locate(options.path, options);
   const compiled = compileSpec(compileInput(located, options));
   const { model, graph } = compiled;
-  const diagnostics = [...withoutConfig(located, compiled.diagnostics), ...await configProblems(compiled, located)];
+  // A family's spec has no values of its own: without a config, what can be known without them is checked.
+  const alone = located.config === undefined && compiled.spec && compiled.diagnostics.some((d) => d.code === 'E501') ? compiled.spec : undefined;
+  const diagnostics = alone ? [...checkSpec(alone)] : [...compiled.diagnostics, ...await configProblems(compiled, located)];
   const wrong = diagnostics.some((d) => d.severity === 'error');
   let exitCode: ExitCode = wrong ? ExitCode.spec : ExitCode.done;
   let tensors: number | undefined;

@@ -202,6 +202,7 @@ export interface TensorSourceSpec {
   stack?: NumberField;
   unpack?: { outer?: NumberField; parts: Record<string, NumberField>; inner?: NumberField; take?: string };
   transpose_inner?: ConditionField;
+  batched?: ConditionField;
   fill?: NumberField;
   when?: ConditionField;
 }
