@@ -9,8 +9,8 @@ import { emitAttentionThread } from './wgsl/attention-thread.ts';
 import { emitAttention } from './wgsl/attention.ts';
 import { emitLinearMatmul, matmulRows } from './wgsl/linear-matmul.ts';
 import { emitLinearMatvec } from './wgsl/linear-matvec.ts';
-import { emitLinearThread } from './wgsl/linear-thread.ts';
-import { rowGroups } from './wgsl/row-groups.ts';
+import { emitLinearThread, MOST_SUMS, UNROLLED } from './wgsl/linear-thread.ts';
+import { rowGroups, type RowGroups } from './wgsl/row-groups.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
 import { extent, Module, type Dims, type Program } from './wgsl/module.ts';
@@ -49,7 +49,7 @@ function linearVariants(module: () => Module, kernel: LinearKernel, matrix: Matr
   const always = (): boolean => true;
   const granule = Math.max(kernel.granule, kernel.order === 'interleaved' ? kernel.weights.length : 1);
   const rowsOnly = kernel.group === 'expert';
-  const groups = target.software ? rowGroups(kernel, matrix.rows, 4) : undefined;
+  const groups = target.software ? threadGroups(kernel, matrix, granule) : undefined;
   if (groups) {
     const one = emitLinearThread(module(), kernel, matrix, groups, 1);
     if (rowsOnly) return [{ program: one, when: always }];
@@ -59,4 +59,11 @@ function linearVariants(module: () => Module, kernel: LinearKernel, matrix: Matr
   const tileRows = matmulRows(granule * Math.max(1, Math.floor(32 / granule)), target.maxWorkgroupBytes);
   if (rowsOnly || tileRows === undefined) return [{ program: one, when: always }];
   return [{ program: one, when: (dims) => extent(rows, dims) < 4 }, { program: emitLinearMatmul(module(), kernel, matrix, tileRows), when: always }];
+}
+
+/** What a thread of a software driver computes: the few rows of N that belong together, or a whole granule. */
+function threadGroups(kernel: LinearKernel, matrix: Matrix, granule: number): RowGroups | undefined {
+  const few = rowGroups(kernel, matrix.rows, UNROLLED);
+  if (few) return few;
+  return granule > UNROLLED && granule * 4 <= MOST_SUMS ? { each: granule, threads: Math.ceil(matrix.rows / granule) } : undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * Linear for software drivers: a thread for each group of rows of N that stores use together (mostly one row, or a rotated pair),
  * which runs along k by itself. No barriers: they are slow there, to compile and to run. `tileRows` rows of the input share each
- * weight that is read.
+ * weight that is read. Groups of a few rows are unrolled; larger blocks (a head that is normalised) are looped over.
  */
 import { LinearEmitter, ROWS_Y, type MatrixLayout } from './linear.ts';
 import { extent, product, type Module, type Program } from './module.ts';
@@ -10,14 +10,19 @@ import { countText, decompose } from './stores.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 
 const SIZE = 64;
+/** Most rows of N that a thread has in variables of their own. */
+export const UNROLLED = 4;
+/** Most sums that a thread keeps. */
+export const MOST_SUMS = 1024;
 
 export function emitLinearThread(module: Module, kernel: LinearKernel, layout: MatrixLayout, groups: RowGroups, tileRows: number): Program {
   const l = new LinearEmitter(module, kernel, layout);
   const { emitter, rank } = l;
   const { each, table } = groups;
   const tiled = tileRows > 1;
+  const looped = each > UNROLLED;
   const rows = [...kernel.rowShape.keys()];
-  const own = Array.from({ length: each }, (_, c) => c);
+  const own = Array.from({ length: looped ? 1 : each }, (_, c) => c);
 
   // Row coordinates: one flat row a workgroup, or `tileRows` consecutive ones on the first axis with the head in z.
   const tileNames = Array.from({ length: tileRows }, (_, r) => `row${r}`);
@@ -31,8 +36,12 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
   const group = l.groupName(names);
   emitter.write(`let thread = i32(group.x) * ${SIZE} + lane;`);
   const tableName = table && module.bind({ kind: 'table', data: table, write: false }, 'array<i32>');
+  if (looped) {
+    emitter.write(`let block = ${l.first} + thread * ${each};`, `var sums: array<f32, ${tileRows * each}>;`);
+    emitter.open(new Map());
+  }
   for (const c of own) {
-    const row = tableName ? `select(-1, ${tableName}[${c * groups.threads} + thread], thread < ${groups.threads})` : `${l.first} + thread * ${each} + ${c}`;
+    const row = looped ? 'block + member' : tableName ? `select(-1, ${tableName}[${c * groups.threads} + thread], thread < ${groups.threads})` : `${l.first} + thread * ${each} + ${c}`;
     emitter.write(`let n${c} = ${row};`, `let w${c} = ${l.rowOffset(`n${c}`, group)};`);
   }
 
@@ -55,6 +64,11 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
     });
   }
   const total = (r: number, c: number): string => `(sum${r}_${c}.x + sum${r}_${c}.y) + (sum${r}_${c}.z + sum${r}_${c}.w)`;
+  if (looped) {
+    const lines = emitter.close();
+    emitter.write(`for (var member: i32 = 0; member < ${each}; member += 1) {`, ...lines.map((t) => `  ${t}`),
+      ...list.map((_, row) => `  sums[${row * each} + member] = ${total(row, 0)};`), '}');
+  }
   const guard = (row: string, n: string): string =>
     `${n} >= ${l.first} && ${n} < ${l.limit} && ${tiled ? `${row} < ${count}` : `flat < ${countText(emitter, kernel.rowShape)}`}${l.inPart(group)}`;
 
@@ -63,13 +77,15 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
   } else {
     // The stores are written once, in loops over the tile's rows and the thread's rows of N.
     const [r, c, p] = ['tileRow', 'member', 'point'];
-    emitter.write(`var sums: array<f32, ${tileRows * each}>;`, ...(each > 1 ? [`var members: array<i32, ${each}>;`] : []));
-    list.forEach((_, row) => { for (const n of own) emitter.write(`sums[${row * each + n}] = ${total(row, n)};`); });
-    if (each > 1) for (const n of own) emitter.write(`members[${n}] = n${n};`);
-    const which = (n: string): string => own.slice(1).reduce((text, m) => `select(${text}, ${m}, ${n} == n${m})`, '0');
+    if (!looped) {
+      emitter.write(`var sums: array<f32, ${tileRows * each}>;`, ...(each > 1 ? [`var members: array<i32, ${each}>;`] : []));
+      list.forEach((_, row) => { for (const n of own) emitter.write(`sums[${row * each + n}] = ${total(row, n)};`); });
+      if (each > 1) for (const n of own) emitter.write(`members[${n}] = n${n};`);
+    }
+    const which = (n: string): string => (looped ? `(${n} - block)` : own.slice(1).reduce((text, m) => `select(${text}, ${m}, ${n} == n${m})`, '0'));
     const rowName = tiled ? 'storeRow' : (names[0] ?? '');
     const step = l.perPoint;
-    const n = each > 1 ? `members[${c}]` : 'n0';
+    const n = looped ? `block + ${c}` : each > 1 ? `members[${c}]` : 'n0';
     const inner = [
       `let n = ${n};`, `let ${p} = n / ${step};`,
       ...l.stores([...(tiled ? [rowName] : names.slice(0, 1)), ...names.slice(1)], p, guard(rowName, 'n'), (index) => `sums[${tiled ? `${r} * ${each} + ` : ''}${which(index)}]`),
