@@ -47,7 +47,8 @@ function kernelLines(plan: ExecutionPlan, detail: boolean): string[] {
   const lines = plan.kernels.map((k) => {
     const cost = kernelCost(k, buffers, step);
     const parts = [k.kind.padEnd(9), k.origin.label.padEnd(32), shapeOf(k, buffers).padEnd(44), `${count(cost.flops)}FLOP`.padStart(11), bytes(cost.bytes).padStart(9)];
-    return { layer: k.origin.layer, text: parts.join(' ') };
+    const layer = /^layers\.(\d+)/.exec(k.origin.label)?.[1];
+    return { layer: layer === undefined ? undefined : Number(layer), text: parts.join(' ') };
   });
   return foldLayers(lines).map((line) => `  ${line}`);
 }

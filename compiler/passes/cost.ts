@@ -1,6 +1,6 @@
 /** How much work inlining repeats, counted with nominal sizes for what is known only when a step runs. */
 import { indexAxes } from '../kernels/index-expression.ts';
-import { freeAxes, nodeIndices, visitScalar, type Load } from '../kernels/scalar-expression.ts';
+import { freeAxes, hasReduce, nodeIndices, visitScalar, type Load } from '../kernels/scalar-expression.ts';
 import type { Dim, Scalar, Shape } from '../kernels/scalar.ts';
 import type { BufferId } from '../kernels/types.ts';
 
@@ -9,14 +9,14 @@ export const nominal = (d: Dim): number => (typeof d === 'number' ? d : NOMINAL[
 export const points = (shape: Shape): number => shape.reduce<number>((n, d) => n * nominal(d), 1);
 
 const transcendental = new Set(['exp', 'log', 'tanh', 'sigmoid', 'erf', 'sin', 'cos']);
-/** Whether the value is costly to compute twice. */
-export function isHeavy(x: Scalar): boolean {
-  let heavy = false;
-  visitScalar(x, (part) => {
-    if (part.op === 'reduce' || (part.op === 'unary' && transcendental.has(part.fn)) || (part.op === 'binary' && part.fn === 'pow')) heavy = true;
-  });
-  return heavy;
+/** Whether the value has functions that take many instructions. */
+export function hasFunctions(x: Scalar): boolean {
+  let found = false;
+  visitScalar(x, (part) => { if ((part.op === 'unary' && transcendental.has(part.fn)) || (part.op === 'binary' && part.fn === 'pow')) found = true; });
+  return found;
 }
+/** Whether the value is costly to compute twice. */
+export const isHeavy = (x: Scalar): boolean => hasReduce(x) || hasFunctions(x);
 
 /** Only moves data: one load (or a position), at indices that read no other buffer. */
 export function isLayout(x: Scalar): boolean {

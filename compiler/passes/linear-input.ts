@@ -3,7 +3,7 @@
  * kernel then computes once a row.
  */
 import { hasReduce } from '../kernels/scalar-expression.ts';
-import { hasIndirectLoad, isHeavy, isLayout } from './cost.ts';
+import { hasFunctions, hasIndirectLoad, isLayout } from './cost.ts';
 import { exceeds } from './limits.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
@@ -31,7 +31,7 @@ export const linearInputPass: KernelPass = {
       const refuse = (reason: string): void => record(false, label, `not into the product that follows: ${reason}`);
       if (others.length > 0) { refuse(`${names(w, others)} reads it too, so that it must be stored`); continue; }
       if (hasReduce(value) && !target.linearPrologue) { refuse(`${target.name} would compute its statistics again for every block of rows`); continue; }
-      if (!hasReduce(value) && isHeavy(value)) { refuse('its functions would be computed again for every block of rows'); continue; }
+      if (hasFunctions(value)) { refuse('its functions would be computed again for every block of rows'); continue; }
       if (hasIndirectLoad(value) && !isLayout(value)) { refuse('it looks up rows'); continue; }
       if (readers.length > MOST_READERS) { refuse(`${readers.length} products read it`); continue; }
       const fused = readers.map((r) => inlineIntoKernel(w.at(r) as Kernel, { buffer: p.buffer.id, value }));
