@@ -11,7 +11,7 @@ const DEEPEST_NESTING = 64;
 /** Most keys and values as written. The composer takes about 10 microseconds for each. */
 const MOST_SCALARS = 50_000;
 /** Most nodes after aliases are expanded. */
-const MOST_NODES = 400_000;
+const MOST_NODES = 100_000;
 const RESERVED_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 /** `peel: 1` and the like in every message would not help: the parser's codes in our words. */
 const SYNTAX: Partial<Record<ErrorCode, string>> = {
@@ -98,9 +98,16 @@ function refuse(file: SourceFile): Diagnostic[] {
   });
 }
 
+/** A node, and how much it is with all aliases expanded. */
+interface Converted {
+  readonly node: SourceNode;
+  readonly size: number;
+  readonly depth: number;
+}
+
 class TreeBuilder {
   readonly diagnostics: Diagnostic[] = [];
-  private readonly anchors = new Map<string, { readonly node: SourceNode; readonly size: number } | 'open'>();
+  private readonly anchors = new Map<string, Converted | 'open'>();
   private tooLarge = false;
 
   constructor(private readonly file: SourceFile, private readonly yaml: Document.Parsed) {}
@@ -109,7 +116,7 @@ class TreeBuilder {
     return this.convert(node, path)?.node;
   }
 
-  private convert(node: unknown, path: string): { node: SourceNode; size: number } | undefined {
+  private convert(node: unknown, path: string): Converted | undefined {
     const place = this.place(node);
     if (isAlias(node)) {
       const target = this.anchors.get(node.source);
@@ -128,10 +135,11 @@ class TreeBuilder {
     return result;
   }
 
-  private convertContent(node: unknown, path: string, place: Place): { node: SourceNode; size: number } | undefined {
+  private convertContent(node: unknown, path: string, place: Place): Converted | undefined {
     if (isMap(node)) {
       const entries = new Map<string, MapEntry>();
       let size = 1;
+      let depth = 0;
       for (const pair of node.items) {
         const keyPlace = this.place(pair.key);
         const key = this.keyText(pair.key, keyPlace, path);
@@ -144,30 +152,33 @@ class TreeBuilder {
           continue;
         }
         const value = pair.value === null
-          ? { node: { kind: 'scalar', value: null, place: keyPlace } as const, size: 1 }
+          ? { node: { kind: 'scalar', value: null, place: keyPlace } as const, size: 1, depth: 0 }
           : this.convert(pair.value, pointer(path, key));
         if (!value) continue;
         size += value.size;
+        depth = Math.max(depth, value.depth);
         entries.set(key, { key: keyPlace, value: value.node });
       }
-      return this.bounded({ kind: 'map', entries, place }, size, path);
+      return this.bounded({ kind: 'map', entries, place }, size, depth + 1, path);
     }
     if (isSeq(node)) {
       const items: SourceNode[] = [];
       let size = 1;
+      let depth = 0;
       for (const [index, item] of node.items.entries()) {
         const value = this.convert(item, pointer(path, index));
         if (!value) continue;
         size += value.size;
+        depth = Math.max(depth, value.depth);
         items.push(value.node);
       }
-      return this.bounded({ kind: 'list', items, place }, size, path);
+      return this.bounded({ kind: 'list', items, place }, size, depth + 1, path);
     }
     if (isScalar(node)) return this.scalar(node.value, node.source, path, place);
-    return { node: { kind: 'scalar', value: null, place }, size: 1 };
+    return { node: { kind: 'scalar', value: null, place }, size: 1, depth: 0 };
   }
 
-  private scalar(value: unknown, source: string | undefined, path: string, place: Place): { node: SourceNode; size: number } | undefined {
+  private scalar(value: unknown, source: string | undefined, path: string, place: Place): Converted | undefined {
     if (typeof value === 'number') {
       if (!Number.isFinite(value)) {
         this.report(place, 'E106', path, `${shorten(source ?? String(value))} is not a finite number`);
@@ -177,15 +188,15 @@ class TreeBuilder {
         this.report(place, 'E106', path, `${shorten(source ?? '')} is beyond 2^53 - 1, where whole numbers lose digits`);
         return undefined;
       }
-      return { node: { kind: 'scalar', value, place }, size: 1 };
+      return { node: { kind: 'scalar', value, place }, size: 1, depth: 0 };
     }
     if (typeof value === 'string') {
       const first = this.file.text[place.offset];
       const textOffset = place.offset + (first === '"' || first === "'" ? 1 : 0);
       const literal = this.file.text.startsWith(value, textOffset);
-      return { node: { kind: 'scalar', value, place, ...(literal ? { textOffset } : {}) }, size: 1 };
+      return { node: { kind: 'scalar', value, place, ...(literal ? { textOffset } : {}) }, size: 1, depth: 0 };
     }
-    return { node: { kind: 'scalar', value: typeof value === 'boolean' ? value : null, place }, size: 1 };
+    return { node: { kind: 'scalar', value: typeof value === 'boolean' ? value : null, place }, size: 1, depth: 0 };
   }
 
   private keyText(key: unknown, place: Place, path: string): string | undefined {
@@ -200,9 +211,10 @@ class TreeBuilder {
     return undefined;
   }
 
-  private bounded(node: SourceNode, size: number, path: string): { node: SourceNode; size: number } | undefined {
-    if (size <= MOST_NODES) return { node, size };
-    if (!this.tooLarge) this.report(node.place, 'E107', path, `the document expands to more than ${MOST_NODES} values`);
+  private bounded(node: SourceNode, size: number, depth: number, path: string): Converted | undefined {
+    if (size <= MOST_NODES && depth <= DEEPEST_NESTING) return { node, size, depth };
+    const what = size > MOST_NODES ? `to more than ${MOST_NODES} values` : `to lists and maps nested more than ${DEEPEST_NESTING} deep`;
+    if (!this.tooLarge) this.report(node.place, 'E107', path, `the document's aliases expand ${what}`);
     this.tooLarge = true;
     return undefined;
   }

@@ -81,6 +81,13 @@ describe('hostile text is refused quickly and with a place', () => {
     expect(time()).toBeLessThan(2000);
   });
 
+  test('aliases of aliases do not nest without end', () => {
+    const deep = (inner: string): string => '['.repeat(50) + inner + ']'.repeat(50);
+    const lines = ['a0: &a0 ' + deep('x')];
+    for (let i = 1; i < 400; i++) lines.push(`a${i}: &a${i} ${deep(`*a${i - 1}`)}`);
+    expect(codes(lines.join('\n'))).toContain('E107');
+  });
+
   test('very many keys, distinct and duplicate', () => {
     const time = stopwatch();
     expect(codes(Array.from({ length: 100_000 }, (_, i) => `k${i}: 1`).join('\n'))).toEqual(['E109']);

@@ -184,6 +184,11 @@ describe('hostile specs end quickly', () => {
     const keys = Array.from({ length: 20_000 }, (_, i) => `key${i}: 1`).join('\n');
     expect(timed(`${small()}\n${keys}`)).toEqual(['E201']);
   });
+  test('a hundred thousand wrong values by aliases', () => {
+    const lines = ['x: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]'];
+    for (let i = 1; i < 4; i++) lines.push(`x${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(', ')}]`);
+    expect(timed(`${small()}\nmodel_types: [${Array.from({ length: 7 }, () => '*a3').join(', ')}]`.replace('peel: 1', `peel: 1\n${lines.join('\n')}`))).toContain('E203');
+  });
   test('long names are cut', () => {
     for (const line of lines(`${small()}\n${'k'.repeat(100_000)}: 1`)) expect(line.length).toBeLessThan(150_000);
   });
