@@ -71,8 +71,10 @@ export async function compareWithGolden(executor: Executor, golden: Golden): Pro
   if (golden.lastHidden) return { hidden, logits: maxDifference(prompt.outputs.get('final'), golden.lastHidden), generated: 0, tokens: [], decode: 0 };
 
   const logits = prompt.outputs.get('logits') ?? new Float32Array();
+  // A masked language model: an encoder with a head.
+  if (!golden.generated) return { hidden, logits: maxDifference(logits, golden.logits ?? new Float32Array()), generated: 0, tokens: [], decode: 0 };
   const width = logits.length / ids.length;
-  const count = golden.generated?.length ?? 0;
+  const count = golden.generated.length;
   const rows = [logits.subarray(logits.length - width)];
   const tokens = [prompt.argmax];
   for (let n = 1; n < count; n++) {

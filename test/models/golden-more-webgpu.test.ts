@@ -1,0 +1,54 @@
+/** Of the further checkpoints (test/golden-more), on the WebGPU backend those whose shaders test/golden does not already run. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPlan } from '../../compiler/build-plan.ts';
+import type { WebGpuBackend } from '../../runtime/webgpu/index.ts';
+import { compareWithGolden, readGolden } from '../support/golden.ts';
+import { openModel } from '../support/model-folder.ts';
+import { openTestWebGpu } from '../support/webgpu.ts';
+
+const root = fileURLToPath(new URL('../golden-more', import.meta.url));
+const limit = 1e-4;
+const names = [
+  'afmoe', // a gate on attention, sigmoid experts
+  'apertus', // an activation of the spec's own
+  'diffllama', // a block of the spec's own
+  'falcon_rw', // ALiBi with rounded slopes
+  'gemma3_encoder', // a symmetric window
+  'gpt_oss_plain', // clamps that bite
+  'llama4', // chunks, temperature, experts' input weighed
+  'llama_dynamic_beyond', 'phi3_long', // rotation that depends on the length
+  'mimo_v2_flash', // sinks in some layers, values of their own width
+  'mpnet', // bucketed relative bias
+  'olmoe', // clamps behind norms
+  'phimoe', // a router of the spec's own
+  'qwen2_moe', // a gated shared expert
+  'stablelm_parallel', // norms of each head
+  'xglm', // sinusoidal positions
+];
+
+describe('further checkpoints on the webgpu backend', () => {
+  let backend: WebGpuBackend;
+  beforeAll(async () => { backend = await openTestWebGpu(); });
+  afterAll(() => backend.dispose());
+
+  test.each(names)('%s', async (name) => {
+    const folder = path.join(root, name);
+    const golden = await readGolden(folder);
+    const { graph, weights, dispose } = await openModel(folder);
+    const context = golden.ids.length + (golden.generated?.length ?? 0);
+    const capacity = { maxTokens: golden.ids.length, context, maxLogitRows: golden.ids.length };
+    const executor = await backend.load(buildPlan(graph, backend.target, capacity), weights, 'test');
+    try {
+      const errors = await compareWithGolden(executor, golden);
+      expect(errors.logits).toBeLessThanOrEqual(limit);
+      expect(errors.generated).toBeLessThanOrEqual(limit);
+      expect(errors.tokens).toEqual(Array.from(golden.generated ?? []));
+      expect(errors.decode).toBeLessThanOrEqual(2e-5);
+    } finally {
+      await executor.dispose();
+      await dispose();
+    }
+  });
+});
