@@ -20,8 +20,8 @@ export interface CpuOptions {
 
 const mostThreads = 8;
 const mostPages = 65536;
-/** Turns of a waiting loop that take some 30 us; a few where threads have to share cores. */
-const spins = 20_000;
+/** Turns of a waiting loop that take some 30 us (0.4 ns each); a few where threads have to share cores. */
+const spins = 80_000;
 const spinsWhenCrowded = 50;
 
 export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBackend> {

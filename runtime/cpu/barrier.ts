@@ -1,25 +1,40 @@
 /**
  * Meeting points of threads, in memory. A thread that comes early spins for some tens of microseconds (a round trip of 0.2 us)
- * and then sleeps (70 us): pure spinning would starve the others where there are more threads than cores.
+ * and then sleeps (10 to 70 us): pure spinning would starve the others where there are more threads than cores. Where other
+ * processes want the cores, spinning is in vain as well; so each thread halves its patience after a wait that ended in sleep, and
+ * has all of it again after one that did not, or for a try at every 16th wait.
  */
 import { control } from './control.ts';
 import type { FunctionBuilder, FunctionHandle } from './wasm/function.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
-import { add, atomic, i32, i64, load, op, type I32 } from './wasm/value.ts';
+import { add, atomic, choose, i32, i64, load, mul, op, type I32 } from './wasm/value.ts';
 
 /** Sleepers look around this often, so that the failure of another thread does not keep them for ever. */
 const napNanoseconds = 200_000_000n;
 
+/** Least patience, in turns of the loop. */
+const leastPatience = 500;
+const patienceBytes = 64;
+
 /** Waits until the word at `address` differs from `old`; traps where a thread has failed. */
-function awaitChange(f: FunctionBuilder, address: number, old: I32, sleepers: number | undefined): void {
+function awaitChange(f: FunctionBuilder, thread: I32, address: number, old: I32, sleepers: number | undefined): void {
   const unchanged = (): I32 => op('i32.eq', load('i32.atomic.load', i32(0), address), old);
-  const left = f.let(load('i32.load', i32(0), control.spins));
+  const state = f.let(add(i32(control.patience), mul(thread, i32(patienceBytes))));
+  const waits = f.let(add(load('i32.load', state, 4), i32(1)));
+  f.store('i32.store', state, waits, 4);
+  const most = f.let(load('i32.load', i32(0), control.spins));
+  const known = f.let(load('i32.load', state));
+  const patience = f.let(choose(op('i32.and', waits, i32(15)), choose(op('i32.lt_s', known, most), known, most), most));
+  const left = f.let<'i32'>(patience);
+  f.store('i32.store', state, most);
   f.block((done) => {
     f.loop((spin) => {
       f.branchIf(done, op('i32.eqz', unchanged()));
       f.set(left, add(left, i32(-1)));
       f.branchIf(spin, op('i32.gt_s', left, i32(0)));
     });
+    const less = f.let(op('i32.shr_u', patience, i32(1)));
+    f.store('i32.store', state, choose(op('i32.gt_s', less, i32(leastPatience)), less, i32(leastPatience)));
     if (sleepers !== undefined) f.drop(atomic('i32.atomic.rmw.add', i32(0), sleepers, i32(1)));
     f.block((awake) => {
       f.loop((nap) => {
@@ -33,9 +48,9 @@ function awaitChange(f: FunctionBuilder, address: number, old: I32, sleepers: nu
   });
 }
 
-/** A function that returns once all threads have called it. */
-export function defineBarrier(module: ModuleBuilder, threads: number): FunctionHandle<readonly [], undefined> {
-  const f = module.function('barrier', [], undefined);
+/** A function (thread) that returns once all threads have called it. */
+export function defineBarrier(module: ModuleBuilder, threads: number): FunctionHandle<readonly ['i32'], undefined> {
+  const f = module.function('barrier', ['i32'], undefined);
   const builder = f as unknown as FunctionBuilder;
   if (threads === 1) return f.handle;
   const generation = f.let(load('i32.atomic.load', i32(0), control.generation));
@@ -46,7 +61,7 @@ export function defineBarrier(module: ModuleBuilder, threads: number): FunctionH
     f.if(load('i32.atomic.load', i32(0), control.sleepers), () => {
       f.drop(atomic('memory.atomic.notify', i32(0), control.generation, i32(threads)));
     });
-  }, () => awaitChange(builder, control.generation, generation, control.sleepers));
+  }, () => awaitChange(builder, f.params[0], control.generation, generation, control.sleepers));
   return f.handle;
 }
 
@@ -57,7 +72,7 @@ export function defineServe(module: ModuleBuilder, step: FunctionHandle<readonly
   const seen = f.let(i32(0));
   f.block((end) => {
     f.loop((next) => {
-      awaitChange(builder, control.step, seen, undefined);
+      awaitChange(builder, f.params[0], control.step, seen, undefined);
       f.set(seen, load('i32.atomic.load', i32(0), control.step));
       f.branchIf(end, load('i32.atomic.load', i32(0), control.stop));
       f.run(step, f.params[0]);

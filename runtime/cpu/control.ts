@@ -14,7 +14,9 @@ export const control = {
   sleepers: 320,
   /** 1 once a thread has failed: nobody waits for it any more. */
   failed: 384,
-  /** Turns of the waiting loop before a thread goes to sleep. */
+  /** Most turns of the waiting loop before a thread goes to sleep. */
   spins: 388,
+  /** A cache line for each thread: the turns that it takes at present, and a count of its waits. */
+  patience: 512,
   end: 1024,
 } as const;

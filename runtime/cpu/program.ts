@@ -62,12 +62,12 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   const scratch = step.let(add(i32(memory.end), mul(thread, i32(scratchBytes))));
   const meetings = barriersBefore(plan);
   calls.forEach(({ kernel, buffers, made }, position) => {
-    if (threads > 1 && meetings.has(position)) step.run(barrier);
+    if (threads > 1 && meetings.has(position)) step.run(barrier, thread);
     const addresses = buffers.map((id) => i32(addressOf(memory, id, kernel)));
     step.run(made.handle as FunctionHandle<readonly 'i32'[], undefined>, thread, scratch, ...addresses);
   });
   // The host reads results once all threads are done.
-  if (threads > 1) step.run(barrier);
+  if (threads > 1) step.run(barrier, thread);
   module.export('step', step.handle);
   module.export('serve', defineServe(module, step.handle));
   module.export('announce', defineAnnounce(module, threads));
