@@ -100,8 +100,8 @@ switch (mode) {
     await peel(args);
     break;
   case 'start': {
-    const model = path.join(root, 'models', 'nano', 'nano-llama');
-    await peel(['run', model, '--prompt', 'ROMEO:\n', '--max-tokens', '300', '--temperature', '0.8', '--seed', '1', '--verbose', ...args]);
+    process.stderr.write('nano-llama, a small LLaMA that learned from Shakespeare, compiled from models/llama.yaml, writes:\n\n');
+    await peel(['run', path.join(root, 'models', 'nano', 'nano-llama'), '--prompt', 'ROMEO:\n', '--max-tokens', '240', '--temperature', '0.8', '--seed', '1', ...args]);
     break;
   }
   case 'test': {
