@@ -70,7 +70,8 @@ export class Emitter {
   }
   /** Adds statements to the innermost scope. */
   write(...lines: string[]): void { this.top().lines.push(...lines); }
-  fresh(prefix: string): string { return `${prefix}${this.count++}`; }
+  /** A new name. The underscore keeps it from being a type's: i32, u32. */
+  fresh(prefix: string): string { return `${prefix}_${this.count++}`; }
 
   /** Makes `name`, already computed in the innermost scope, the value of `x` from here on. */
   define(x: Scalar, name: string): void { this.top().names.set(this.key(x), name); }
