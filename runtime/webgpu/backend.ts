@@ -59,6 +59,9 @@ export class WebGpuBackend implements PlanBackend {
   /** Distinct pipelines made so far, over all loaded plans. */
   get pipelineCount(): number { return this.pipelines.count; }
 
+  /** Makes the device fail, as a driver may at any time: to test what follows. */
+  loseDevice(): void { this.watch.device.destroy(); }
+
   async load(plan: ExecutionPlan, weights: WeightProvider, reason: string): Promise<Executor> {
     this.watch.check('loading a model');
     const layout = layoutWeights(plan, this.target.maxBindingBytes);

@@ -1,0 +1,113 @@
+/** What only some adapters need, forced on whatever adapter there is: kernels for hardware, small bindings, devices that fail. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPlan } from '../../compiler/build-plan.ts';
+import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
+import { WebGpuBackend } from '../../runtime/webgpu/index.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import type { WeightProvider } from '../../runtime/backend.ts';
+import { conformanceCases } from '../conformance/cases.ts';
+import type { ConformanceCase } from '../conformance/case.ts';
+import { weightsOf, worstError } from '../conformance/harness.ts';
+import { llamaGraph } from '../support/hand-graphs.ts';
+import { openTestWebGpu } from '../support/webgpu.ts';
+
+function caseNamed(name: string): ConformanceCase {
+  const found = conformanceCases().find((c) => c.name === name);
+  if (!found) throw new Error(`no conformance case ${name}`);
+  return found;
+}
+
+async function agrees(backend: WebGpuBackend, c: ConformanceCase): Promise<void> {
+  const capacity = { maxTokens: Math.max(...c.steps), context: c.steps.reduce((a, b) => a + b), maxLogitRows: c.logitRows ?? 1 };
+  const executor = await backend.load(buildPlan(c.graph, backend.target, capacity), weightsOf(c), 'test');
+  const { error, where } = await worstError(c, executor);
+  expect(error, where).toBeLessThanOrEqual(c.limit);
+  await executor.dispose();
+}
+
+async function failure(work: Promise<unknown>): Promise<PeelError> {
+  const error: unknown = await work.then(() => undefined, (e: unknown) => e);
+  if (!(error instanceof PeelError)) throw new Error(`expected a PeelError, found ${String(error)}`);
+  return error;
+}
+
+describe('kernels for hardware', () => {
+  let backend: WebGpuBackend;
+  beforeAll(async () => { backend = await openTestWebGpu({ kernels: 'hardware' }); });
+  afterAll(() => backend.dispose());
+
+  const names = [
+    'linear 33x65 after a norm, with bias and residual', 'linear 130x31', 'gated pair 96x128', 'linear per head 7x13', 'linear per expert 16x32',
+    'more rows than one chunk', 'softcapped tied head', 'attention: rotated halves', 'attention: sinks', 'attention: values of another width',
+  ];
+  test.each(names)('%s', (name) => agrees(backend, caseNamed(name)));
+});
+
+describe('weights larger than a binding', () => {
+  let backend: WebGpuBackend;
+  const bytes = 9216;
+  beforeAll(async () => { backend = await openTestWebGpu({ limits: { maxStorageBufferBindingSize: bytes } }); });
+  afterAll(() => backend.dispose());
+
+  test.each(['linear 130x31', 'linear 96x128 after a norm, with bias and residual', 'gated pair 96x128', 'attention: wide'])('%s', (name) => agrees(backend, caseNamed(name)));
+
+  test('a table that is gathered from and multiplied with', async () => {
+    const vocab = 700;
+    const graph = llamaGraph({ vocab, dim: 12, layers: 1 });
+    expect(vocab * 12 * 4).toBeGreaterThan(3 * bytes);
+    await agrees(backend, { name: 'large vocabulary', graph, steps: [5, 1], limit: 1e-8, vocab });
+  });
+
+  test('a state that fits no binding is refused by name', async () => {
+    const graph = llamaGraph({ layers: 1 });
+    const plan = buildPlan(graph, backend.target, { maxTokens: 4, context: 4096, maxLogitRows: 1 });
+    const error = await failure(backend.load(plan, weightsOf({ name: '', graph, steps: [], limit: 0, vocab: 1 }), 'test'));
+    expect(error.exitCode).toBe(ExitCode.device);
+    expect(error.message).toMatch(/^E902 \/ layers\.0\.attention\.[kv] needs \d+ bytes/);
+  });
+});
+
+describe('pipelines', () => {
+  test('more layers need no more pipelines', async () => {
+    const backend = await openTestWebGpu();
+    const counts: number[] = [];
+    for (const layers of [2, 5]) {
+      const graph = llamaGraph({ layers });
+      const executor = await backend.load(plan(backend, graph), weightsOf({ name: '', graph, steps: [], limit: 0, vocab: 1 }), 'test');
+      await executor.step({ ids: Int32Array.of(1, 2, 3), past: 0, logitRows: 1 });
+      await executor.step({ ids: Int32Array.of(4), past: 3, logitRows: 1 });
+      counts.push(backend.pipelineCount);
+      await executor.dispose();
+    }
+    expect(counts[1]).toBe(counts[0]);
+    await backend.dispose();
+  });
+});
+
+const plan = (backend: WebGpuBackend, graph: ReturnType<typeof llamaGraph>): ExecutionPlan =>
+  buildPlan(graph, backend.target, { maxTokens: 4, context: 16, maxLogitRows: 1 });
+
+describe('devices that fail', () => {
+  test('no adapter', async () => {
+    let released = false;
+    const gpu = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
+    const error = await failure(WebGpuBackend.open({ gpu, release: () => { released = true; } }));
+    expect(error.exitCode).toBe(ExitCode.device);
+    expect(error.message).toBe('E901 / no WebGPU adapter was found; install a Vulkan driver, or use --device cpu');
+    expect(released).toBe(true);
+  });
+
+  test('a device lost between steps', async () => {
+    const backend = await openTestWebGpu();
+    const graph = llamaGraph({ layers: 1 });
+    const weights: WeightProvider = weightsOf({ name: '', graph, steps: [], limit: 0, vocab: 1 });
+    const executor = await backend.load(plan(backend, graph), weights, 'test');
+    await executor.step({ ids: Int32Array.of(1), past: 0, logitRows: 1 });
+    backend.loseDevice();
+    const error = await failure(executor.step({ ids: Int32Array.of(2), past: 1, logitRows: 1 }));
+    expect(error.exitCode).toBe(ExitCode.device);
+    expect(error.message).toContain('E904');
+    await executor.dispose();
+    await backend.dispose();
+  });
+});
