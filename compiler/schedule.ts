@@ -85,7 +85,9 @@ function scheduleNode(b: Builder, node: Node, output: string | undefined, states
     }
     case 'linear': {
       const target = result();
-      b.emit(linearKernel(b.kernels.length, node, inputs, target.id));
+      // Backends lay weights out for the product; a matrix that the step itself computes is read as it is.
+      if (b.byNode.get(node.inputs[1] ?? -1)?.role !== 'weight') b.nest(node, shape, target.id, axes(shape.length), nestValue(node, inputs));
+      else b.emit(linearKernel(b.kernels.length, node, inputs, target.id));
       return target;
     }
     case 'topk': {

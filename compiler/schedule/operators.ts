@@ -22,7 +22,7 @@ const sum = (a: Scalar, b: Scalar): Scalar => binary('add', a, b);
 const difference = (a: Scalar, b: Scalar): Scalar => binary('sub', a, b);
 const square = (a: Scalar): Scalar => product(a, a);
 
-/** Operators that one nest computes: everything but linear, topk, concat, cache and the leaves. */
+/** Operators that one nest computes: everything but topk, concat, cache and the leaves; linear where its matrix is no weight. */
 export function nestValue(node: Node, inputs: readonly Operand[]): Scalar {
   const rank = node.shape.length;
   const here = axes(rank);
@@ -70,10 +70,20 @@ export function nestValue(node: Node, inputs: readonly Operand[]): Scalar {
     case 'slice': return read(first(), here.map((i, n) => (n === operator.axis ? add(i, int(operator.start)) : i)));
     case 'tail': return read(first(), [add(sub(dim('T'), dim('R')), axis(0)), ...here.slice(1)]);
     case 'row': return read(first(), [operator.which === 'first' ? int(0) : sub(dimIndex(first().shape[0] as Dim), int(1)), ...here.slice(1)]);
-    case 'input': case 'weight': case 'constant': case 'linear': case 'cache': case 'topk': case 'concat':
+    case 'linear': return linearValue(operator.group, first(), second(), inputs[2], rank);
+    case 'input': case 'weight': case 'constant': case 'cache': case 'topk': case 'concat':
       throw new InternalError('schedule', `${operator.op} is not a nest (node ${node.id})`);
     default: return operator satisfies never;
   }
+}
+
+/** Sum over k of x[rows, k] * w[n, k], or of the matrix that the head or the chosen expert has. */
+function linearValue(group: 'none' | 'head' | 'expert', x: Operand, w: Operand, choice: Operand | undefined, rank: number): Scalar {
+  const rows = axes(rank - 1);
+  const k = axis(rank);
+  const matrix = group === 'none' ? [] : group === 'head' ? [axis(1)] : choice ? [at(choice.source, rows)] : [];
+  return reduce('sum', rank, x.shape.at(-1) as Dim,
+    product(read(x, [...rows.slice(0, x.shape.length - 1), k]), read(w, [...matrix, axis(rank - 1), k])));
 }
 
 const missing = (node: Node): never => { throw new InternalError('schedule', `node ${node.id} (${node.operator.op}) lacks an operand`); };

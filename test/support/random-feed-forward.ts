@@ -72,9 +72,9 @@ export const customBlocks: Yaml = {
   },
   sparse: {
     params: { width: 6, keep: 2 },
-    weights: { up: ['width', 'dim'], down: ['dim', 'width'], table: ['rows_of_table', 'dim'] },
+    weights: { up: ['dim', 'width'], down: ['dim', 'width'], table: ['rows_of_table', 'dim'] },
     body: [
-      { h: 'linear(x, up)' },
+      { h: 'linear(x, transpose(up, [1, 0]))' },
       { best: 'topk(h, keep)' },
       { kept: 'h * member(best, width)' },
       { top: 'take(h, best)' },

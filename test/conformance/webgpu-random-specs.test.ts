@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { openTestWebGpu } from '../support/webgpu.ts';
+import { expectSpecAgrees } from './random-specs.ts';
+
+const first = Number(process.env['PEEL_SEED'] ?? 1);
+// A software driver takes seconds to compile a model's shaders: a few by default, hundreds in CI.
+const count = Number(process.env['PEEL_CASES'] ?? 4);
+
+test(`${count} random specs give what the reference gives on WebGPU`, async () => {
+  expect.hasAssertions();
+  const backend = await openTestWebGpu();
+  for (let seed = first; seed < first + count; seed++) await expectSpecAgrees(backend, seed, seed % 4 !== 0);
+  await backend.dispose();
+}, 3_600_000);
