@@ -1,0 +1,73 @@
+/** What the commands give when all is well. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { golden, peel, prepare } from './peel.ts';
+
+const llama = golden('llama');
+beforeAll(prepare);
+
+describe('peel', () => {
+  it('has help with examples for every command', async () => {
+    const commands = ['run', 'check', 'plan', 'graph', 'diff', 'eval'];
+    for (const ran of await Promise.all(commands.map((c) => peel(c, '--help')))) {
+      expect(ran.code).toBe(0);
+      expect(ran.out).toMatch(/Examples?:\n {2}\$ peel/);
+    }
+    expect((await peel('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('run gives the tokens of transformers, alone on stdout', async () => {
+    const json = await peel('diff', llama, '--against', golden('llama', 'golden.safetensors'), '--device', 'reference', '--json');
+    const report = JSON.parse(json.out) as { ok: boolean; passed: boolean; tokens: { expected: number[]; found: number[] }; outputs: { name: string; maxAbs: number }[] };
+    expect([json.code, report.ok, report.passed]).toEqual([0, true, true]);
+    expect(report.tokens.found).toEqual(report.tokens.expected);
+    expect(report.outputs.map((o) => o.name)).toEqual(['embeddings', 'hidden.0', 'hidden.1', 'final', 'logits', 'gen_logits']);
+    for (const { maxAbs } of report.outputs) expect(maxAbs).toBeLessThan(1e-4);
+    const [first, second] = await Promise.all(['reference', 'cpu'].map((device) => peel('run', llama, '--ids', '3,1,4', '--max-tokens', '6', '--device', device)));
+    expect(first?.out).toMatch(/^(\d+ ){5}\d+\n$/);
+    expect(second?.out).toBe(first?.out);
+    expect(second?.err).toMatch(/cpu: WebAssembly.*asked for/);
+  });
+
+  it('run samples the same text for the same seed', async () => {
+    const draw = (seed: string): Promise<string> => peel('run', llama, '--ids', '3', '--max-tokens', '12', '--temperature', '1.5', '--seed', seed, '--quiet').then((r) => r.out);
+    const [a, b, c] = await Promise.all([draw('1'), draw('1'), draw('2')]);
+    expect(a).toBe(b);
+    expect(a).not.toBe(c);
+  });
+
+  it('diff names the first layer that diverges, and exits with 1', async () => {
+    const ran = await peel('diff', llama, '--against', golden('mistral', 'golden.safetensors'), '--device', 'cpu');
+    expect(ran.code).toBe(1);
+    expect(ran.out).toMatch(/first divergence: embeddings\nFAILED/);
+    expect(ran.out).toMatch(/greedy tokens: number 0 differs/);
+    const strict = await peel('diff', llama, '--against', golden('llama', 'golden.safetensors'), '--device', 'cpu', '--tolerance', '1e-9');
+    expect(strict.code).toBe(1);
+  });
+
+  it('diff compares encoders by their last hidden state, and devices with each other', async () => {
+    const [bert, devices] = await Promise.all([
+      peel('diff', golden('bert'), '--against', golden('bert', 'golden.safetensors'), '--device', 'cpu', '--json'),
+      peel('diff', golden('gpt_oss'), '--devices', 'cpu,reference', '--threads', '2', '--json'),
+    ]);
+    const outputs = (text: string): string[] => (JSON.parse(text) as { outputs: { name: string }[] }).outputs.map((o) => o.name);
+    expect([bert.code, devices.code]).toEqual([0, 0]);
+    expect(outputs(bert.out).at(-1)).toBe('final');
+    expect(outputs(devices.out)).toContain('hidden.3');
+  });
+
+  it('check says that all is well, and how large it is', async () => {
+    const ran = await peel('check', llama, '--json');
+    expect(JSON.parse(ran.out)).toMatchObject({ ok: true, errors: 0, warnings: 0, summary: { name: 'llama', layers: 3, dim: 32, parameters: 35808, tensors: 30 } });
+  });
+
+  it('plan prints kernels, fusions and bytes; stages can be dumped; the JSON is a plan', async () => {
+    const [text, json, graph, all] = await Promise.all([
+      peel('plan', llama), peel('plan', llama, '--json', '--device', 'webgpu'), peel('plan', llama, '--dump', 'graph'), peel('plan', llama, '--dump', 'all'),
+    ]);
+    expect(text.out).toMatch(/fusions/);
+    const plan = JSON.parse(json.out) as { kind: string; target: { device: string }; kernels: unknown[] };
+    expect([plan.kind, plan.target.device, plan.kernels.length > 5]).toEqual(['plan', 'webgpu', true]);
+    expect(graph.out).toBe((await peel('graph', llama)).out);
+    expect(all.out).toMatch(/=== model[\s\S]*=== graph[\s\S]*=== schedule/);
+  });
+});
