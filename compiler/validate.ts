@@ -8,7 +8,7 @@ import { shorten } from './parse.ts';
 import { diagnosticAt, nodeAt, placeOf, plainValue, pointer } from './source.ts';
 import type { SourceNode } from './source.ts';
 
-const ajv = new Ajv2020({ allErrors: true, verbose: true, messages: false, strict: true, strictTypes: false, strictRequired: false, strictTuples: false, allowUnionTypes: true, keywords: ['expression'] });
+const ajv = new Ajv2020({ code: { optimize: false }, allErrors: true, verbose: true, messages: false, strict: true, strictTypes: false, strictRequired: false, strictTuples: false, allowUnionTypes: true, keywords: ['expression'] });
 const check = ajv.compile(schema);
 
 /** Complaints put into words; more than are ever shown, so that errors of a kind are not crowded out. */
