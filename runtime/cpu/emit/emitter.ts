@@ -1,11 +1,11 @@
 /**
  * Writes scalar expressions as WebAssembly, one element (f32) or four lanes (v128) at a time. Values are kept by structure, so
- * that equal subexpressions are computed once; `hoist` computes in front of a loop what does not change in it.
+ * that equal subexpressions are computed once; hoist.ts computes in front of a loop what does not change in it.
  */
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { add as addIndex, axis as axisIndex, indexAxes, indexKey, int } from '../../../compiler/kernels/index-expression.ts';
 import { linearForm, rangeOf, simplifyIndex, type Extents } from '../../../compiler/kernels/simplify-index.ts';
-import { freeAxes, operands, scalarKey, substituteIndex } from '../../../compiler/kernels/scalar-expression.ts';
+import { freeAxes, scalarKey, substituteIndex } from '../../../compiler/kernels/scalar-expression.ts';
 import type { Dim, DimName, Index, Scalar } from '../../../compiler/kernels/scalar.ts';
 import type { DType } from '../../../compiler/graph/types.ts';
 import { linearKey, mapLinear, type Linear } from '../layout.ts';
@@ -174,7 +174,7 @@ export class Emitter {
   /** The byte address of an element (of lane 0). `wide`: four elements are touched from there on. */
   address(element: Element, wide: boolean): I32 {
     const { base, linear } = element;
-    if ((this.guarded && !element.safe) || linear.some((t) => hasIndirect(t.index))) {
+    if (this.needsGuard(element)) {
       const key = `guarded ${wide} ${element.name} ${linearKey(linear)}`;
       const known = this.scopes.find('i32', key);
       if (known) return known;
@@ -270,7 +270,8 @@ export class Emitter {
     return this.resolver.accumulator(this, index);
   }
 
-  private inArms<V>(body: () => V): V {
+  /** Runs `body` for an arm of a select, where loads may be out of range. */
+  inArms<V>(body: () => V): V {
     const before = this.guarded;
     this.guarded = true;
     const value = body();
@@ -377,72 +378,15 @@ export class Emitter {
     else this.f.store('f32.store', this.address(target, false), value);
   }
 
-  // Hoisting
-
-  /** Computes what is fixed where we stand: the largest parts of `x` whose axes are all bound. `splat`: they are about to be used as lanes. */
-  hoist(x: Scalar, splat: LaneAxis | undefined): void {
-    if (this.isBound(this.freeAxes(x))) {
-      if (x.op === 'const') {
-        if (splat) this.withLanes(splat, () => { this.vector(x); });
-        return;
-      }
-      if (this.lanes && this.freeAxes(x).has(this.lanes.axis)) {
-        this.vector(x);
-        return;
-      }
-      this.scalar(x);
-      if (splat) this.withLanes(splat, () => { this.vector(x); });
-      return;
-    }
-    if (x.op === 'select') {
-      this.hoist(x.condition, splat);
-      this.inArms(() => {
-        this.hoist(x.then, splat);
-        this.hoist(x.else, splat);
-      });
-      return;
-    }
-    for (const operand of operands(x)) this.hoist(operand, x.op === 'reduce' ? undefined : splat);
-  }
-
   /** Computes the part of an element's address that a loop over `axis` does not move. */
-  hoistAddress(element: Element, axis: number): void {
-    if ((this.guarded && !element.safe) || element.linear.some((t) => hasIndirect(t.index))) return;
+  fixAddress(element: Element, axis: number): void {
+    if (this.needsGuard(element)) return;
     const { fixed } = this.split(element.linear, [axis]);
     if (fixed.every((t) => this.isBound(indexAxes(t.index)))) this.fixedAddress(element, fixed);
   }
 
-  /** The addresses of all loads in `x`, for a loop over `axis`. */
-  hoistAddresses(x: Scalar, axis: number): void {
-    if (x.op === 'load') this.hoistAddress(this.resolver.source(this, x.source, x.index), axis);
-    else if (x.op === 'accumulator') this.hoistAddress(this.accumulator(x.index), axis);
-    else if (x.op === 'reduce') return;
-    else if (x.op === 'select') {
-      this.hoistAddresses(x.condition, axis);
-      this.inArms(() => {
-        this.hoistAddresses(x.then, axis);
-        this.hoistAddresses(x.else, axis);
-      });
-    } else for (const operand of operands(x)) this.hoistAddresses(operand, axis);
-  }
-
-  /** Whether an index stays within an axis of this extent for every point of the loops. */
-  within(index: Index, extent: Dim): boolean {
-    if (typeof extent === 'number') {
-      const range = rangeOf(index, this.extents);
-      return range.low >= 0 && range.high < extent;
-    }
-    if (index.op === 'axis') return this.extents(index.axis) === extent;
-    if (index.op === 'int') return index.value === 0;
-    return extent === 'S' && this.isPastPlusToken(index);
-  }
-
-  /** P + t, with t over the step's tokens. */
-  private isPastPlusToken(index: Index): boolean {
-    const { constant, terms } = linearForm(index, this.extents);
-    const axisTerm = terms.find((t) => t.atom.op === 'axis');
-    return constant === 0 && terms.length === 2 && terms.every((t) => t.by === 1) && terms.some((t) => t.atom.op === 'dim' && t.atom.dim === 'P')
-      && axisTerm?.atom.op === 'axis' && this.extents(axisTerm.atom.axis) === 'T';
+  private needsGuard(element: Element): boolean {
+    return (this.guarded && !element.safe) || element.linear.some((t) => hasIndirect(t.index));
   }
 
   /** An element named by a key for what it belongs to. */

@@ -6,6 +6,7 @@ import { linearize, storedElements, type Format } from '../layout.ts';
 import type { MathLibrary } from '../math/library.ts';
 import type { FunctionBuilder } from '../wasm/function.ts';
 import { i32, load, type I32 } from '../wasm/value.ts';
+import { staysWithin } from './bounds.ts';
 import { Emitter, type Element } from './emitter.ts';
 import type { ProductLibrary } from './products.ts';
 import type { RowLibrary } from './rows.ts';
@@ -55,7 +56,7 @@ export function makeEmitter(site: KernelSite, kernel: Pick<Kernel, 'sources'>): 
 /** The element of a buffer at an index (one per axis). */
 export function bufferElement(site: KernelSite, e: Emitter, id: BufferId, index: readonly Index[]): Element {
   const { buffer, format, capacity } = site.info(id);
-  const safe = buffer.shape.every((d, n) => e.within(index[n] ?? { op: 'int', value: 0 }, d));
+  const safe = buffer.shape.every((d, n) => staysWithin(index[n] ?? { op: 'int', value: 0 }, d, e.extents));
   const linear = linearize(index, buffer.shape, format, e.extents);
   return { name: `b${id}`, base: site.base(id), linear, dtype: buffer.dtype, low: i32(0), count: i32(storedElements(capacity, format)), safe };
 }

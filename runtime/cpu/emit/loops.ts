@@ -2,6 +2,7 @@
 import type { Dim, Index, Scalar } from '../../../compiler/kernels/scalar.ts';
 import { add, i32, op, sub, type I32 } from '../wasm/value.ts';
 import type { Element, Emitter } from './emitter.ts';
+import { hoist, hoistAddresses } from './hoist.ts';
 
 export interface Loop {
   readonly axis: number;
@@ -33,7 +34,7 @@ export function emitLoops(e: Emitter, loops: readonly Loop[], targets: readonly 
     emitLanes(e, loop, targets);
     return;
   }
-  for (const t of targets) e.hoist(t.value, undefined);
+  for (const t of targets) hoist(e, t.value, undefined);
   const counter = e.f.local('i32');
   e.f.countedLoop(counter, loop.from, loop.to, 1, () => {
     e.withAxis(loop.axis, counter, loop.extent, () => e.scopes.within(() => emitLoops(e, inner, targets)));
@@ -49,10 +50,10 @@ function emitLanes(e: Emitter, loop: Loop, targets: readonly Target[]): void {
   const whole32 = targets.some((t) => t.whole === true);
   const vectors = !whole32 && (known === undefined || known >= 4);
   for (const t of targets) {
-    e.hoist(t.value, vectors ? lanes : undefined);
+    hoist(e, t.value, vectors ? lanes : undefined);
     e.withAxis(loop.axis, i32(0), loop.extent, () => {
-      e.hoistAddresses(t.value, loop.axis);
-      e.hoistAddress(t.element(t.index), loop.axis);
+      hoistAddresses(e, t.value, loop.axis);
+      e.fixAddress(t.element(t.index), loop.axis);
     });
   }
   const counter = f.local('i32');

@@ -7,6 +7,7 @@ import { add, f32, f32x4, i32, op, type F32, type I32, type V128 } from '../wasm
 import type { Local } from '../wasm/function.ts';
 import type { Emitter } from './emitter.ts';
 import { combineLanes, combineScalars } from './functions.ts';
+import { hoist, hoistAddresses } from './hoist.ts';
 
 type Reduce = Extract<Scalar, { op: 'reduce' }>;
 
@@ -21,8 +22,8 @@ export function emitReduce(e: Emitter, x: Reduce, mode: 'scalar' | 'vector'): F3
 function besideLanes(e: Emitter, x: Reduce): V128 {
   const { f } = e;
   const total = f.let(f32x4(reduceStart(x.fn)));
-  e.hoist(x.body, e.lanes);
-  e.hoistAddresses(x.body, x.axis);
+  hoist(e, x.body, e.lanes);
+  hoistAddresses(e, x.body, x.axis);
   const counter = f.local('i32');
   f.countedLoop(counter, i32(0), e.dim(x.extent), 1, () => {
     e.withAxis(x.axis, counter, x.extent, () => e.insideLoop(x.axis, () => { f.set(total, combineLanes(x.fn, total, e.vector(x.body))); }));
@@ -36,8 +37,8 @@ function alongAxis(e: Emitter, x: Reduce): F32 {
   const lanes = { axis: x.axis, align: 4 };
   const extent = e.dim(x.extent);
   const vectors = extent.constant === undefined || extent.constant >= 4;
-  e.hoist(x.body, vectors ? lanes : undefined);
-  e.hoistAddresses(x.body, x.axis);
+  hoist(e, x.body, vectors ? lanes : undefined);
+  hoistAddresses(e, x.body, x.axis);
   const counter = f.local('i32');
   const total = f.local('f32');
   if (!vectors) {
