@@ -47,7 +47,7 @@ export interface Alibi {
   readonly insideScale: boolean;
   readonly slopeType: 'f32' | 'bf16';
 }
-/** T5's bucketed relative bias; the table's slot may be shared by layers. */
+/** T5's bucketed relative bias; the slot of the table [heads, buckets] may be shared by layers. */
 export interface RelativeBias {
   readonly kind: 'relative_bias';
   readonly buckets: number;

@@ -80,7 +80,7 @@ export function bucketStarts(buckets: number, maxDistance: number): number[] {
   return starts;
 }
 
-/** The bias for scores [T, h, S]: the weight at [bucket(s - q), h]. */
+/** The bias for scores [T, h, S]: the weight [heads, buckets] at [h, bucket(s - q)]. */
 export function relativeBias(ctx: LowerContext, relative: RelativeBias, heads: number, keys: Dim): Node {
   const { graph } = ctx;
   return sharedNode(ctx, `relative ${heads} ${keys} ${JSON.stringify(relative)}`, () =>
@@ -92,7 +92,7 @@ export function relativeBias(ctx: LowerContext, relative: RelativeBias, heads: n
       for (const start of bucketStarts(own, relative.maxDistance).slice(1)) bucket = add(bucket, binary('ge', length, constant(start)));
       const buckets = graph.map([], bucket, ['T', keys, 1]);
       const chosen = graph.map([buckets], binary('eq', arg(0), position(2)), ['T', keys, relative.buckets]);
-      const table = graph.transpose(graph.weight(relative.slot, [relative.buckets, heads]), [1, 0]);
+      const table = graph.weight(relative.slot, [heads, relative.buckets], 'heads x buckets');
       return graph.transpose(graph.linear(chosen, table), [0, 2, 1]);
     }),
   );
