@@ -39,6 +39,11 @@ export class GraphBuilder {
     return this.origin.label;
   }
 
+  /** The spec's JSON pointer that the next node comes from; empty where there is none. */
+  get path(): string {
+    return this.origin.path ?? '';
+  }
+
   node(operator: Operator, inputs: readonly Node[], declared?: Shape): Node {
     const { dtype, shape } = this.checked(() => inferNode(operator, inputs, declared));
     const node: Node = { id: this.nodes.length, operator, inputs: inputs.map((n) => n.id), dtype, shape, origin: this.origin };

@@ -1,10 +1,10 @@
 /** Multi-head, multi-query and grouped-query attention with their variations. */
-import { InternalError } from '../diagnostics.ts';
 import { add, arg, constant, div, mul, tokenPosition, unary } from '../graph/expressions.ts';
 import { activate } from './activation.ts';
 import { clampTo } from './builtin-activation.ts';
 import { lowerAttentionCore } from './attention-core.ts';
 import { labelled, project } from './context.ts';
+import { fail } from './lowering-error.ts';
 import { lowerHeadNorm, lowerNorm } from './norm.ts';
 import { lowerRope } from './rope.ts';
 import type { LowerContext } from './context.ts';
@@ -71,7 +71,7 @@ function keysAndValues(ctx: LowerContext, x: Node, attention: Attention, slot: s
   const { graph } = ctx;
   if (attention.kvFrom !== undefined) {
     const known = ctx.keyValues.get(attention.kvFrom);
-    if (!known) throw new InternalError('lower', `${slot} reads the keys of layer ${attention.kvFrom}, which has none`);
+    if (!known) return fail('E309', graph.path, `layer ${ctx.layer ?? 0} reads the keys and values of layer ${attention.kvFrom}, which has no attention that keeps them`);
     return known;
   }
   const { kvHeads, headDim, valueDim, bias, clip, vNorm, valueScale } = attention;

@@ -1,5 +1,5 @@
 /** What is known when compiling: the values of params, the layer index, and expressions of them. */
-import { evaluate, expressionNames, parseExpression } from '../expression/index.ts';
+import { evaluate, parseExpression } from '../expression/index.ts';
 import { fail, failExpression } from './lowering-error.ts';
 import type { Expression, Scope } from '../expression/index.ts';
 import type { LowerContext } from './context.ts';
@@ -33,5 +33,3 @@ export function weightShape(shape: readonly string[], scope: Scope, path: string
   });
   return { sizes, derivation: shape.join(' x ') };
 }
-
-export { expressionNames };
