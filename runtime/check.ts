@@ -5,6 +5,8 @@ import { compileInput, configProblems, weightProblems, type ModelOptions } from 
 import { checkSpec } from '../compiler/resolve.ts';
 import { locate } from './locate.ts';
 import { openWeights } from './weights/folder.ts';
+import { weightProblem } from './weights/problem.ts';
+import { RecipeProvider } from './weights/provider.ts';
 import type { TensorSource } from './weights/safetensors.ts';
 
 export interface CheckResult {
@@ -15,8 +17,8 @@ export interface CheckResult {
   readonly summary?: { readonly name: string; readonly layers: number; readonly dim: number; readonly parameters: number; readonly tensors?: number };
 }
 
-/** Everything found, at once. Throws PeelError only where a file cannot be read at all. */
-export async function checkModel(options: ModelOptions): Promise<CheckResult> {
+/** Everything found, at once; with `values`, all weights are read and looked through for NaN and infinity. Throws PeelError only where a file cannot be read at all. */
+export async function checkModel(options: ModelOptions & { readonly values?: boolean }): Promise<CheckResult> {
   const located = await locate(options.path, options);
   const compiled = compileSpec(compileInput(located, options));
   const { model, graph } = compiled;
@@ -32,7 +34,14 @@ export async function checkModel(options: ModelOptions): Promise<CheckResult> {
       source = await openWeights(located.weights);
       tensors = source.tensors.size;
       if (model && graph) {
-        const found = weightProblems(compiled, source);
+        const found = [...weightProblems(compiled, source)];
+        if (options.values && found.every((d) => d.severity !== 'error')) {
+          const provider = new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights);
+          for (const { slot, path } of graph.weights) {
+            const at = (await provider.read(slot)).findIndex((x) => !Number.isFinite(x));
+            if (at >= 0) found.push(weightProblem('E736', located.weights, `slot '${slot}' holds NaN or infinity, first at element ${at}`, { path: path ?? '' }));
+          }
+        }
         diagnostics.push(...found);
         if (exitCode === ExitCode.done && found.some((d) => d.severity === 'error')) exitCode = ExitCode.weights;
       }

@@ -4,6 +4,7 @@ import { argmax } from './sampling.ts';
 import type { Session } from './session.ts';
 import { weightProblem } from './weights/problem.ts';
 import { readTensor, type TensorSource } from './weights/safetensors.ts';
+import type { TensorData } from './weights/writer.ts';
 
 /** How far `name` is from what was expected. */
 export interface Difference {
@@ -172,6 +173,43 @@ export async function compareSessions(found: Session, expected: Session, ids: re
   if (steps > 0) outputs.push(difference('gen_logits', concat(rows.a), concat(rows.b), tolerance));
   const tokens = { ...choices, firstDifference: choices.expected.findIndex((id, i) => id !== choices.found[i]) };
   return verdict(tolerance, outputs, await agreement(found, ids, logits, tolerance), tokens);
+}
+
+/**
+ * What a model computes for `ids` and `steps` greedy tokens after them, as a recording that `compareWithRecording` takes. Encoders have
+ * `last_hidden` in place of logits and tokens.
+ */
+export async function record(session: Session, ids: readonly number[], steps: number): Promise<Map<string, TensorData>> {
+  const { layers, outputs: width, bidirectional } = session.model;
+  const names = comparedOutputs(layers).filter((name) => width > 0 || name !== 'logits');
+  session.rewind(0);
+  const result = await session.feed(ids, { outputs: names, logitRows: ids.length });
+  const tensors = new Map<string, TensorData>([['input_ids', { dtype: 'I32', shape: [ids.length], data: Int32Array.from(ids) }]]);
+  const add = (name: string, data: Float32Array | undefined, rows: number): void => {
+    if (data) tensors.set(name, { dtype: 'F32', shape: [rows, data.length / Math.max(1, rows)], data });
+  };
+  // transformers' numbering: 0 is the embeddings, the last one is behind the final norm.
+  for (let i = 0; i <= layers; i++) add(`hidden.${i}`, result.outputs.get(i === 0 ? 'embeddings' : i < layers ? `hidden.${i - 1}` : 'final'), ids.length);
+  const logits = result.outputs.get('logits');
+  if (!logits || bidirectional) {
+    add('last_hidden', result.outputs.get('final'), ids.length);
+    return tensors;
+  }
+  add('logits', logits, ids.length);
+  const tokens: number[] = [];
+  const rows: Float32Array[] = [logits.slice(logits.length - width)];
+  for (let token = result.argmax; tokens.length < steps;) {
+    tokens.push(token);
+    if (tokens.length === steps) break;
+    const step = await session.feed([token], { outputs: ['logits'] });
+    rows.push(step.outputs.get('logits') ?? new Float32Array(width));
+    token = step.argmax;
+  }
+  if (steps > 0) {
+    tensors.set('generated', { dtype: 'I32', shape: [steps], data: Int32Array.from(tokens) });
+    add('gen_logits', concat(rows), steps);
+  }
+  return tensors;
 }
 
 function concat(parts: readonly Float32Array[]): Float32Array {

@@ -6,15 +6,16 @@ import { line, reportDiagnostics, writeJson } from '../output.ts';
 import { modelOptions, toModelOptions, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 
-interface CheckFlags extends CommonFlags { readonly strict?: boolean }
+interface CheckFlags extends CommonFlags { readonly strict?: boolean; readonly values?: boolean }
 
 export function checkCommand(finish: Finish): Command {
   const command = new Command('check').description('Say everything that is wrong with a spec, a config and weights, without running anything.').argument('<model>', 'spec, folder, or name');
   return modelOptions(command)
     .option('--strict', 'warnings count too')
+    .option('--values', 'read all weights and look for NaN and infinity')
     .option('--json', 'one JSON object')
     .addHelpText('after', `
-Of weights only the headers are read. Every key of config.json is accounted for: used, known to be irrelevant, or reported.
+Of weights only the headers are read, unless --values is given. Every key of config.json is accounted for: used, known to be irrelevant, or reported.
 
 Examples:
   $ peel check my-model.yaml
@@ -25,7 +26,7 @@ Examples:
 }
 
 async function check(path: string, flags: CheckFlags): Promise<ExitCode> {
-  const { diagnostics, exitCode, summary } = await checkModel(toModelOptions(path, flags));
+  const { diagnostics, exitCode, summary } = await checkModel({ ...toModelOptions(path, flags), values: flags.values ?? false });
   const errors = diagnostics.filter((d) => d.severity === 'error').length;
   const warnings = diagnostics.length - errors;
   const code = exitCode !== ExitCode.done ? exitCode : flags.strict && warnings > 0 ? ExitCode.failed : ExitCode.done;

@@ -1,11 +1,12 @@
 /** peel diff: a model against a recording, or one device against another. */
 import { Command } from 'commander';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
-import { comparedOutputs, compareSessions, compareWithRecording, type ComparisonReport } from '../../runtime/compare.ts';
+import { comparedOutputs, compareSessions, compareWithRecording, record, type ComparisonReport } from '../../runtime/compare.ts';
 import type { DeviceName } from '../../runtime/device.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import { randomSource } from '../../runtime/sampling.ts';
 import type { Session } from '../../runtime/session.ts';
+import { writeSafetensors } from '../../runtime/weights/writer.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';
 import { line, short, table, writeJson } from '../output.ts';
 import { decimal, deviceList, deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
@@ -13,6 +14,7 @@ import type { Finish } from '../program.ts';
 
 interface DiffFlags extends CommonFlags {
   readonly against?: string;
+  readonly save?: string;
   readonly devices?: DeviceName[];
   readonly ids?: number[];
   readonly tokens: number;
@@ -24,8 +26,9 @@ export function diffCommand(finish: Finish): Command {
   modelOptions(command)
     .option('--against <file>', 'recording: input_ids, hidden.{i}, logits (or last_hidden), generated, gen_logits')
     .option('--devices <a,b>', 'compare device a with device b', deviceList)
-    .option('--ids <list>', 'with --devices: ids to run; 21 random ones if absent', idList)
-    .option('--tokens <n>', 'with --devices: greedy tokens to compare', wholeNumber(0, 4096), 12)
+    .option('--save <file>', 'record what the model computes, for --against later')
+    .option('--ids <list>', 'with --devices or --save: ids to run; 21 random ones if absent', idList)
+    .option('--tokens <n>', 'with --devices or --save: greedy tokens', wholeNumber(0, 4096), 12)
     .option('--tolerance <x>', 'largest difference of a logit', decimal(0, 1e9), 1e-4);
   return deviceOptions(command)
     .option('--json', 'one JSON object')
@@ -40,11 +43,12 @@ Examples:
 }
 
 async function diff(path: string, flags: DiffFlags): Promise<ExitCode> {
-  if ((flags.against === undefined) === (flags.devices === undefined)) {
-    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: 'give either --against FILE or --devices A,B' }]);
+  if ([flags.against, flags.devices, flags.save].filter((flag) => flag !== undefined).length !== 1) {
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: 'give either --against FILE or --devices A,B, or --save FILE' }]);
   }
   const model = await loadModel(toModelOptions(path, flags));
   try {
+    if (flags.save !== undefined) return await saveRecording(model, flags.save, flags);
     return flags.against === undefined ? await betweenDevices(model, flags) : await withRecording(model, flags.against, flags);
   } finally {
     await model.dispose();
@@ -70,12 +74,26 @@ async function withRecording(model: LoadedModel, against: string, flags: DiffFla
   }
 }
 
-async function betweenDevices(model: LoadedModel, flags: DiffFlags): Promise<ExitCode> {
-  const [first, second] = flags.devices ?? [];
-  const vocab = model.model.embeddings.token.rows;
+/** The ids given, or some that stay the same from run to run. */
+function idsFor(model: LoadedModel, flags: DiffFlags): number[] {
   const random = randomSource(1);
   const count = Math.max(1, Math.min(21, model.capacity().context - flags.tokens));
-  const ids = flags.ids ?? Array.from({ length: count }, () => Math.floor(random() * vocab));
+  return flags.ids ?? Array.from({ length: count }, () => Math.floor(random() * model.model.embeddings.token.rows));
+}
+
+async function saveRecording(model: LoadedModel, file: string, flags: DiffFlags): Promise<ExitCode> {
+  const ids = idsFor(model, flags);
+  const session = await open(model, flags, ids.length + flags.tokens);
+  const tensors = await record(session, ids, flags.tokens);
+  await writeSafetensors(file, tensors, { model: model.name, device: session.device.description });
+  if (flags.json) writeJson({ ok: true, model: model.name, device: session.device, file, tensors: [...tensors.keys()] });
+  else line(`${tensors.size} tensors of ${model.name} on ${session.device.description} saved to ${file}`);
+  return ExitCode.done;
+}
+
+async function betweenDevices(model: LoadedModel, flags: DiffFlags): Promise<ExitCode> {
+  const [first, second] = flags.devices ?? [];
+  const ids = idsFor(model, flags);
   const a = await open(model, flags, ids.length + flags.tokens, first);
   const b = await open(model, flags, ids.length + flags.tokens, second);
   const report = await compareSessions(a, b, ids, flags.tokens, flags.tolerance);
