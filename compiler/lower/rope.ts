@@ -41,7 +41,8 @@ export function ropeFrequencies(rope: Rope): RopeFrequencies {
 function llama3(f: number, s: Extract<RopeScaling, { type: 'llama3' }>): number {
   const wavelength = (2 * Math.PI) / f;
   if (wavelength < s.originalContext / s.highFreqFactor) return f;
-  if (wavelength > s.originalContext / s.lowFreqFactor) return f / s.factor;
+  // Where both factors are the same there is nothing between.
+  if (wavelength > s.originalContext / s.lowFreqFactor || s.lowFreqFactor === s.highFreqFactor) return f / s.factor;
   const smooth = (s.originalContext / wavelength - s.lowFreqFactor) / (s.highFreqFactor - s.lowFreqFactor);
   return ((1 - smooth) * f) / s.factor + smooth * f;
 }

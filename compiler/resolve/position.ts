@@ -80,7 +80,7 @@ function resolveScaling(field: Cursor, dims: number): RopeScaling {
     case 'dynamic': return { type, factor: required('factor'), originalContext: required('original_context') };
     case 'llama3': {
       const [low, high] = [required('low_freq_factor'), required('high_freq_factor')];
-      if (high <= low) field.get('high_freq_factor').report('E306', `\`high_freq_factor\` ${high} must exceed \`low_freq_factor\` ${low}`);
+      if (high < low) field.get('high_freq_factor').report('E306', `\`high_freq_factor\` ${high} is below \`low_freq_factor\` ${low}`);
       return { type, factor: required('factor'), lowFreqFactor: low, highFreqFactor: high, originalContext: required('original_context') };
     }
     case 'yarn': return {
