@@ -12,9 +12,15 @@ import type { Scalar } from '../kernels/scalar.ts';
 export function lowerOutput(ctx: LowerContext, x: Node, output: Output): void {
   const { graph } = ctx;
   const final = output.norm ? lowerNorm(ctx, x, output.norm, 'output.norm') : x;
-  graph.output('final', final);
+  graph.output('final', output.project ? lowerProject(ctx, final, output.project.bias) : final);
   if (output.linear) graph.output('logits', lowerHead(ctx, final, output, output.linear));
   if (output.pool && output.pool.kind !== 'none') graph.output('pooled', lowerPool(ctx, final, output.pool));
+}
+
+/** To the embedding's width. */
+function lowerProject(ctx: LowerContext, x: Node, bias: boolean): Node {
+  const { embeddings, dim } = ctx.model;
+  return project(ctx, x, 'output.project', { rows: embeddings.token.dim, columns: dim, bias });
 }
 
 /** [T, dim] -> [R, rows] */
@@ -22,7 +28,7 @@ function lowerHead(ctx: LowerContext, final: Node, output: Output, linear: NonNu
   const { graph, model } = ctx;
   const width = output.project ? model.embeddings.token.dim : model.dim;
   let x = labelled(ctx, 'output', () => graph.scale(graph.node({ op: 'tail' }, [final]), output.preScale));
-  if (output.project) x = project(ctx, x, 'output.project', { rows: width, columns: model.dim, bias: output.project.bias });
+  if (output.project) x = lowerProject(ctx, x, output.project.bias);
   if (output.transform) {
     const dense = project(ctx, x, 'output.transform', { rows: width, columns: width, bias: output.transform.bias });
     x = activate(ctx, dense, output.transform.activation, 'output.transform');
