@@ -1,4 +1,5 @@
-/** Of the further checkpoints (test/golden-more), on the WebGPU backend those whose shaders test/golden does not already run. */
+/** The further checkpoints (test/golden-more/models.py) on the WebGPU backend, against transformers. One device serves all of them. */
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,23 +11,7 @@ import { openTestWebGpu } from '../support/webgpu.ts';
 
 const root = fileURLToPath(new URL('../golden-more', import.meta.url));
 const limit = 1e-4;
-const names = [
-  'afmoe', // a gate on attention, sigmoid experts
-  'apertus', // an activation of the spec's own
-  'diffllama', // a block of the spec's own
-  'falcon_rw', // ALiBi with rounded slopes
-  'gemma3_encoder', // a symmetric window
-  'gpt_oss_plain', // clamps that bite
-  'llama4', // chunks, temperature, experts' input weighed
-  'llama_dynamic_beyond', 'phi3_long', // rotation that depends on the length
-  'mimo_v2_flash', // sinks in some layers, values of their own width
-  'mpnet', // bucketed relative bias
-  'olmoe', // clamps behind norms
-  'phimoe', // a router of the spec's own
-  'qwen2_moe', // a gated shared expert
-  'stablelm_parallel', // norms of each head
-  'xglm', // sinusoidal positions
-];
+const names = readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name);
 
 describe('further checkpoints on the webgpu backend', () => {
   let backend: WebGpuBackend;
