@@ -30,6 +30,8 @@ export interface DeviceMemory {
   readonly element: (id: BufferId, piece: number) => GPUBuffer;
   /** Holds a part's range for split matrices. */
   readonly part: (part: Part) => GPUBuffer;
+  /** A copy of small weights and constants, one after the other. */
+  readonly merged: (ids: readonly BufferId[]) => GPUBuffer;
   /** A small read-only table; equal ones share a buffer. */
   readonly table: (data: Int32Array) => GPUBuffer;
   destroy(): void;
@@ -57,6 +59,7 @@ function bufferOf(memory: DeviceMemory, binding: Binding, part: Part, matrix: st
     case 'buffer': return memory.element(binding.buffer, binding.piece);
     case 'matrix': return memory.matrix(matrix, piece);
     case 'table': return memory.table(binding.data);
+    case 'merged': return memory.merged(binding.buffers);
     case 'part': return memory.part(part);
     default: return binding satisfies never;
   }

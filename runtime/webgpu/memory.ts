@@ -5,6 +5,7 @@ import type { ExecutionPlan } from '../../compiler/plan.ts';
 import { deviceError, type DeviceWatch } from './errors.ts';
 import type { DeviceMemory } from './executor.ts';
 import type { Matrix } from './layout.ts';
+import { fixedSize } from './wgsl/module.ts';
 import { BufferUsage } from './usage.ts';
 import type { DeviceWeights } from './weights.ts';
 
@@ -42,6 +43,7 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
       made.push(buffer);
     }
     const tables = new Map<string, GPUBuffer>();
+    const merged = new Map<string, GPUBuffer>();
     const need = <T>(value: T | undefined, what: string): T => {
       if (value === undefined) throw new InternalError('webgpu', `no device memory for ${what}`);
       return value;
@@ -51,6 +53,24 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
       uniform, destroy, buffer,
       matrix: (key, part) => need(weights.matrices.get(key)?.[part], `matrix ${key}`),
       element: (id, piece) => weights.elements.get(id)?.[piece] ?? buffer(id),
+      merged: (ids) => {
+        const key = ids.join(' ');
+        const known = merged.get(key);
+        if (known) return known;
+        const sizes = ids.map((id) => fixedSize(need(roles.get(id), `buffer ${id}`)) * 4);
+        const buffer = device.createBuffer({ label: 'merged', size: align(sizes.reduce((a, b) => a + b, 0)), usage: BufferUsage.storage | BufferUsage.copyDestination });
+        const encoder = device.createCommandEncoder();
+        let at = 0;
+        ids.forEach((id, n) => {
+          const size = sizes[n] as number;
+          encoder.copyBufferToBuffer(need(weights.elements.get(id)?.[0], `buffer ${id}`), 0, buffer, at, size);
+          at += size;
+        });
+        device.queue.submit([encoder.finish()]);
+        merged.set(key, buffer);
+        made.push(buffer);
+        return buffer;
+      },
       table: (data) => {
         const key = data.join(' ');
         const known = tables.get(key);

@@ -3,7 +3,7 @@ import type { Dim } from '../../compiler/kernels/scalar.ts';
 import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { Target } from '../../compiler/plan.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
-import { matrixKey, type Matrix, type WeightLayout } from './layout.ts';
+import { elementReads, matrixKey, type Matrix, type WeightLayout } from './layout.ts';
 import { emitArgmax } from './wgsl/argmax.ts';
 import { emitAttentionThread } from './wgsl/attention-thread.ts';
 import { emitAttention } from './wgsl/attention.ts';
@@ -13,7 +13,10 @@ import { emitLinearThread, MOST_SUMS, UNROLLED } from './wgsl/linear-thread.ts';
 import { rowGroups, type RowGroups } from './wgsl/row-groups.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
-import { extent, Module, type Dims, type Program } from './wgsl/module.ts';
+import { extent, fixedSize, Module, type Dims, type Program } from './wgsl/module.ts';
+
+/** Larger buffers are not worth a second copy. */
+const MERGE_BYTES = 2 ** 24;
 
 /** One way to run a kernel; the first whose condition holds for a step's sizes is taken. */
 export interface Variant {
@@ -26,8 +29,23 @@ export interface KernelPrograms {
   readonly matrix?: Matrix;
 }
 
+/** Storage bindings of a program. */
+const bound = (program: Program): number => program.bindings.filter((b) => b.kind !== 'part').length;
+
+/** Writes a kernel's shaders. Where they bind more buffers than the target has, small weights and constants are merged into one binding. */
 export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: WeightLayout, target: Target): KernelPrograms {
-  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0]);
+  const plain = emit(kernel, buffers, layout, target, []);
+  const excess = Math.max(...plain.variants.map((v) => bound(v.program))) - target.maxStorageBuffers;
+  if (excess <= 0) return plain;
+  const byId = new Map(buffers.map((b) => [b.id, b]));
+  const size = (id: BufferId): number => { const b = byId.get(id); return b ? fixedSize(b) : Infinity; };
+  const candidates = [...new Set(elementReads(kernel))]
+    .filter((id) => layout.elements.get(id)?.length === 1 && size(id) * 4 <= MERGE_BYTES).sort((a, b) => size(a) - size(b)).slice(0, excess + 1);
+  return candidates.length > excess ? emit(kernel, buffers, layout, target, candidates) : plain;
+}
+
+function emit(kernel: Kernel, buffers: readonly Buffer[], layout: WeightLayout, target: Target, merged: readonly BufferId[]): KernelPrograms {
+  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0], merged);
   const always = (program: Program): KernelPrograms => ({ kernel, variants: [{ program, when: () => true }] });
   switch (kernel.kind) {
     case 'nest': return always(emitNest(module(), kernel, target.software));

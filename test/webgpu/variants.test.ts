@@ -1,6 +1,7 @@
 /** What only some adapters need, forced on whatever adapter there is: kernels for hardware, small bindings, devices that fail. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPlan } from '../../compiler/build-plan.ts';
+import { GraphBuilder } from '../../compiler/graph/builder.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { WebGpuBackend } from '../../runtime/webgpu/index.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
@@ -64,6 +65,26 @@ describe('weights larger than a binding', () => {
     const error = await failure(backend.load(plan, weightsOf({ name: '', graph, steps: [], limit: 0, vocab: 1 }), 'test'));
     expect(error.exitCode).toBe(ExitCode.device);
     expect(error.message).toMatch(/^E902 \/ layers\.0\.attention\.[kv] needs \d+ bytes/);
+  });
+});
+
+describe('more buffers than an adapter binds', () => {
+  test('small ones share a binding', async () => {
+    const b = new GraphBuilder('crowded');
+    const parts = Array.from({ length: 20 }, (_, n) => b.weight(`w${n}`, [n % 3 === 0 ? 1 : 9]));
+    const x = b.gather(b.weight('table', [23, 9]), b.input('ids'));
+    const whole = parts.reduce((y, w, n) => (n % 2 === 0 ? b.add(y, w) : b.mul(y, w)), x);
+    b.output('out', whole);
+    const c = { name: 'crowded', graph: b.finish(), steps: [3, 1], limit: 1e-9, vocab: 23 };
+    const backend = await openTestWebGpu();
+    const plan = buildPlan(c.graph, { ...backend.target, maxStorageBuffers: 64 }, { maxTokens: 3, context: 4, maxLogitRows: 1 });
+    const [kernel] = plan.kernels;
+    expect((kernel?.sources.length ?? 0) + 1).toBeGreaterThan(backend.target.maxStorageBuffers);
+    const executor = await backend.load(plan, weightsOf(c), 'test');
+    const { error, where } = await worstError(c, executor);
+    expect(error, where).toBeLessThanOrEqual(c.limit);
+    await executor.dispose();
+    await backend.dispose();
   });
 });
 

@@ -11,6 +11,8 @@ export interface Dims { readonly T: number; readonly P: number; readonly S: numb
 export type Binding =
   | { readonly kind: 'buffer'; readonly buffer: BufferId; readonly piece: number; readonly write: boolean }
   | { readonly kind: 'matrix'; readonly write: false }
+  /** Several small read-only buffers, one after the other, where a kernel has more than the adapter binds. */
+  | { readonly kind: 'merged'; readonly buffers: readonly BufferId[]; readonly write: false }
   | { readonly kind: 'table'; readonly data: Int32Array; readonly write: false }
   | { readonly kind: 'part'; readonly write: false };
 
@@ -39,7 +41,9 @@ export class Module {
   private readonly views = new Map<BufferId, SourceView>();
   private count = 0;
 
-  constructor(private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces) {}
+  private mergedName: string | undefined;
+
+  constructor(private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces, private readonly merged: readonly BufferId[] = []) {}
 
   use(fn: MathFunction): void { this.functions.add(fn); }
 
@@ -60,6 +64,13 @@ export class Module {
     const known = this.views.get(id);
     if (known) return known;
     const { dtype, shape } = this.buffer(id);
+    if (this.merged.includes(id)) {
+      const name = this.mergedName ??= this.bind({ kind: 'merged', buffers: this.merged, write: false }, 'array<u32>');
+      const start = this.merged.slice(0, this.merged.indexOf(id)).reduce((n, before) => n + fixedSize(this.buffer(before)), 0);
+      const view: SourceView = { dtype, shape, element: (offset) => `bitcast<${dtype}>(${name}[${offset} + ${start}])` };
+      this.views.set(id, view);
+      return view;
+    }
     const starts = this.pieces(id);
     const names = starts.map((_, piece) => this.bind({ kind: 'buffer', buffer: id, piece, write: false }, `array<${dtype}>`));
     let element = (offset: string): string => `${names[0]}[${offset}]`;
@@ -113,6 +124,9 @@ export class Module {
     return { code, bindings: this.bindings.map((b) => b.binding), groups };
   }
 }
+
+/** Elements of a weight or constant. */
+export const fixedSize = (buffer: Buffer): number => buffer.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : NaN), 1);
 
 /** The number that a symbolic dimension stands for in a step. */
 export function extent(dim: number | keyof Dims, dims: Dims): number { return typeof dim === 'number' ? dim : dims[dim]; }
