@@ -1,6 +1,6 @@
 """Train the small models that ship with Peel, from nothing but one text file.
 
-    python train.py {nano-gpt,nano-llama,nano-deepseek} --data tinyshakespeare.txt [--minutes N]
+    python train.py {nano-gpt,nano-llama,nano-deepseek} --data tinyshakespeare.txt [--minutes N | --measure]
 
 The first nine tenths of the file's bytes train the tokenizer and the model; the last tenth is only ever
 measured. The result is a Hugging Face folder beside this script (config.json, model.safetensors,
@@ -216,7 +216,7 @@ def train(model, ids, bos, minutes, batch, seed, checkpoint, measure):
     forward = lambda x, y: F.cross_entropy(model(input_ids=x, use_cache=False).logits.flatten(0, 1), y.flatten())
     model.train()
     bos_column = torch.full((batch, 1), bos)
-    tick, due = time.monotonic(), spent + 120
+    tick, due = time.monotonic(), spent + 240
     while True:
         now = time.monotonic(); spent += min(now - tick, 30); tick = now
         remaining = 1 - spent / (60 * minutes)
@@ -237,7 +237,7 @@ def train(model, ids, bos, minutes, batch, seed, checkpoint, measure):
         if step % 50 == 0:
             print(f"step {step:5d}  {spent / 60:5.1f} min  {step * batch * CONTEXT / len(ids):5.1f} epochs  loss {smooth:.3f} nats a token", flush=True)
         if spent >= due:
-            due = spent + 120
+            due = spent + 240
             print(f"step {step:5d}  {spent / 60:5.1f} min  validation {measure(model):.4f} bits per byte", flush=True)
             checkpoint.parent.mkdir(exist_ok=True)
             torch.save(dict(model=model.state_dict(), opts=[o.state_dict() for o in opts], generator=g.get_state(), step=step, spent=spent), checkpoint)
@@ -262,6 +262,18 @@ def golden(model, ids, path, n=16):
     return gen.sequences[0].tolist()
 
 
+def measure_stored(folder, text, golden_path, prompt):
+    """What ships is what counts: reload the folder, measure it, and write down what transformers computes with it."""
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    tok = AutoTokenizer.from_pretrained(folder)
+    ids = tok.backend_tokenizer.encode(text, add_special_tokens=False).ids
+    nbytes = len(text.encode())
+    bpb = bits_per_byte(model, torch.tensor(ids), tok.bos_token_id, nbytes)
+    print(f"{folder.name}: {bpb:.4f} bits per byte as stored, over {len(ids)} tokens and {nbytes} bytes; "
+          f"{sum(f.stat().st_size for f in folder.iterdir())} bytes on disk")
+    print(repr(tok.decode(golden(model, tok(prompt)["input_ids"], golden_path))))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=MODELS)
@@ -272,13 +284,17 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--golden", type=Path, default=HERE / "../../test/golden-nano")
-    parser.add_argument("--prompt", default="ROMEO:\n")
+    parser.add_argument("--prompt", default="ROMEO:\nBut soft! what light")
+    parser.add_argument("--measure", action="store_true", help="train nothing: measure the folder that is there")
     args = parser.parse_args()
     torch.set_num_threads(args.threads); torch.manual_seed(args.seed)
 
     data = args.data.read_bytes()
     cut = len(data) * 9 // 10
     train_text, val_text = data[:cut].decode(), data[cut:].decode()
+
+    folder, golden_folder = args.out / args.model, args.golden / args.model
+    if args.measure: return measure_stored(folder, val_text, golden_folder / "golden.safetensors", args.prompt)
 
     make_tokenizer, dtype, model_type, shape = MODELS[args.model]
     tok, bos, eos = make_tokenizer(train_text)
@@ -296,21 +312,15 @@ def main():
     train(model, train_ids, config.bos_token_id, args.minutes, args.batch, args.seed, checkpoint, measure)
     print(f"trained (float32): {measure(model):.4f} bits per byte", flush=True)
 
-    folder = args.out / args.model
     model.to(dtype).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     tok.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(dict(
         tokenizer_class="PreTrainedTokenizerFast", bos_token=bos, eos_token=eos, **({"unk_token": "<unk>"} if "<unk>" in tok.get_vocab() else {}),
         model_max_length=CONTEXT, clean_up_tokenization_spaces=False), indent=2) + "\n")
+    checkpoint.unlink(missing_ok=True)
 
-    # measure what ships: reload the folder
-    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
-    ids = AutoTokenizer.from_pretrained(folder)(args.prompt)["input_ids"]
-    text = golden(model, ids, args.golden / args.model / "golden.safetensors")
-    print(repr(tok.decode(text)))
-    size = sum(f.stat().st_size for f in folder.iterdir())
-    print(f"{args.model}: {measure(model):.4f} bits per byte as stored ({str(dtype).removeprefix('torch.')}), {size} bytes on disk")
+    measure_stored(folder, val_text, golden_folder / "golden.safetensors", args.prompt)
 
 
 if __name__ == "__main__":
