@@ -101,12 +101,6 @@ switch (mode) {
     break;
   case 'start': {
     const nano = path.join(root, 'models', 'nano', 'nano-llama');
-    if (!fs.existsSync(nano)) {
-      // A checkout without the trained models still has the golden ones, which write token ids.
-      process.stderr.write('models/nano/nano-llama is not in this checkout; a golden LLaMA writes token ids:\n\n');
-      await peel(['run', path.join(root, 'test', 'golden', 'llama'), '--ids', '1,2,3', '--max-tokens', '100', ...args]);
-      break;
-    }
     process.stderr.write('nano-llama, a small LLaMA that learned from Shakespeare, compiled from models/llama.yaml, writes:\n\n');
     await peel(['run', nano, '--prompt', 'ROMEO:\n', '--max-tokens', '240', '--temperature', '0.8', '--seed', '1', ...args]);
     break;

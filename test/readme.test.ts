@@ -1,6 +1,6 @@
 /** Runs what the README shows: its specs, its commands, its programs. */
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
@@ -34,11 +34,6 @@ function run(args: readonly string[]): Promise<{ code: number; out: string; err:
   });
 }
 
-/** The trained models are 8 MB of a checkout; one without them cannot run what needs them, and says so. */
-const nano = existsSync(path.join(root, 'models', 'nano', 'nano-llama', 'config.json'));
-const needsNano = (text: string): boolean => !nano && text.includes('nano-');
-if (!nano) console.warn('\n!!! models/nano is missing: what the README does with it is NOT checked\n');
-
 /** The words of a command line, quotes taken off. */
 const words = (text: string): string[] => [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 
@@ -49,7 +44,7 @@ describe('the README', () => {
     expect(blocks.find((b) => b.name === 'tiny.yaml')?.text.trim().split('\n').length).toBeLessThanOrEqual(20);
     expect(commands.length).toBeGreaterThan(8);
   });
-  it.each(commands.filter((command) => !needsNano(command)))('%s', async (command) => {
+  it.each(commands)('%s', async (command) => {
     const [npm, runWord, silent, peel, dashes, ...args] = words(command);
     expect([npm, runWord, silent, peel, dashes]).toEqual(['npm', 'run', '-s', 'peel', '--']);
     const { code, out, err } = await run([path.join(root, 'dist', 'cli', 'main.js'), ...args]);
@@ -57,7 +52,7 @@ describe('the README', () => {
     expect(out.length).toBeGreaterThan(0);
   });
   const programs = blocks.filter((b) => b.language === 'ts');
-  it.each(programs.map((b, i) => [i, b.text] as const).filter(([, text]) => !needsNano(text)))('program %i', async (i, text) => {
+  it.each(programs.map((b, i) => [i, b.text] as const))('program %i', async (i, text) => {
     const file = path.join(folder, `program-${i}.mjs`);
     writeFileSync(file, transformSync(text, { loader: 'ts', format: 'esm', target: 'node20' }).code);
     const { code, out, err } = await run([file]);

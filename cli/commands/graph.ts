@@ -1,5 +1,10 @@
 /** peel graph: the graph of a model, as text or drawn. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command } from 'commander';
+import { toDot } from '../../compiler/draw/dot.ts';
+import { foldGraph, type Drawing } from '../../compiler/draw/fold.ts';
+import { toMermaid } from '../../compiler/draw/mermaid.ts';
 import { printGraph } from '../../compiler/graph/print.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { loadModel } from '../../runtime/model.ts';
@@ -17,16 +22,44 @@ export function graphCommand(finish: Finish): Command {
 Examples:
   $ peel graph nano-llama
   $ peel graph nano-llama -o nano-llama.svg`)
-    .action(async (path: string, flags: GraphFlags) => finish(await graph(path, flags)));
+    .action(async (model: string, flags: GraphFlags) => finish(await graph(model, flags)));
 }
 
-async function graph(path: string, flags: GraphFlags): Promise<ExitCode> {
-  const model = await loadModel({ ...toModelOptions(path, flags), headersOnly: true });
+async function graph(name: string, flags: GraphFlags): Promise<ExitCode> {
+  const model = await loadModel({ ...toModelOptions(name, flags), headersOnly: true });
   try {
     if (flags.output === undefined) line(printGraph(model.graph));
-    else throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: `${flags.output}: drawing is not there yet`, hint: 'without -o the graph is printed as text' }]);
+    else save(flags.output, await draw(foldGraph(model.graph), flags.output));
     return ExitCode.done;
   } finally {
     await model.dispose();
   }
+}
+
+/** The drawing in the format that the file's name asks for. */
+async function draw(drawing: Drawing, file: string): Promise<string> {
+  const extension = path.extname(file).toLowerCase();
+  switch (extension) {
+    case '.dot': case '.gv': return toDot(drawing);
+    case '.mmd': case '.mermaid': return toMermaid(drawing);
+    case '.svg': {
+      const { instance } = await import('@viz-js/viz');
+      return (await instance()).renderString(toDot(drawing), { format: 'svg' });
+    }
+    default:
+      throw new PeelError(ExitCode.usage, [{
+        code: 'E012', severity: 'error', path: '', message: `${file}: cannot draw as '${extension}'`, hint: 'the file should end in .svg, .mmd or .dot',
+      }]);
+  }
+}
+
+function save(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new PeelError(ExitCode.fileSystem, [{
+      code: 'E012', severity: 'error', path: '', message: `${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+    }]);
+  }
+  process.stderr.write(`${file}: ${(Buffer.byteLength(text) / 1024).toFixed(0)} KiB\n`);
 }
