@@ -55,10 +55,12 @@ export async function startTeam(threads: number, module: WebAssembly.Module, mem
     return new Worker(nodeProgram, { eval: true, workerData, execArgv: [], name: `peel ${n + 1}` });
   });
   const dispose = async (): Promise<void> => { await Promise.all(workers.map((w) => w.terminate())); };
+  const words = new Int32Array(memory.buffer);
   try {
     await Promise.all(workers.map((worker) => new Promise<void>((resolve, reject) => {
       worker.once('message', () => resolve());
-      worker.once('error', reject);
+      // A worker that began and failed at once may tell so before its 'ready' arrives; then the control block has told it already.
+      worker.once('error', (error) => { if (Atomics.load(words, control.failed / 4) === 1) resolve(); else reject(error); });
       worker.once('exit', () => reject(new InternalError('cpu', 'a worker ended before it began')));
     })));
   } catch (error) {
