@@ -4,7 +4,7 @@ import { activate } from './activation.ts';
 import { clampTo } from './builtin-activation.ts';
 import { lowerAttentionCore } from './attention-core.ts';
 import { labelled, project } from './context.ts';
-import { fail } from './lowering-error.ts';
+import { fail, LoweringError } from './lowering-error.ts';
 import { lowerHeadNorm, lowerNorm } from './norm.ts';
 import { lowerRope } from './rope.ts';
 import type { LowerContext } from './context.ts';
@@ -71,6 +71,8 @@ function keysAndValues(ctx: LowerContext, x: Node, attention: Attention, slot: s
   const { graph } = ctx;
   if (attention.kvFrom !== undefined) {
     const known = ctx.keyValues.get(attention.kvFrom);
+    // A layer that failed keeps nothing: that is reported already.
+    if (!known && ctx.problems.any) throw new LoweringError([]);
     if (!known) return fail('E309', graph.path, `layer ${ctx.layer ?? 0} reads the keys and values of layer ${attention.kvFrom}, which has no attention that keeps them`);
     return known;
   }

@@ -3,9 +3,12 @@ import { add, arg } from '../graph/expressions.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/types.ts';
 import type { Model } from '../model.ts';
+import type { Problems } from './lowering-error.ts';
 import type { Scalar } from '../kernels/scalar.ts';
 
 export interface LowerContext {
+  /** Mistakes found so far; lowering goes on with what does not depend on them. */
+  readonly problems: Problems;
   readonly graph: GraphBuilder;
   readonly model: Model;
   /** Layer being lowered; absent outside layers. */

@@ -1,4 +1,5 @@
 /** Blocks that the spec writes itself: statements of tensor expressions, the last of which is the block's output. */
+import { expressionNames } from '../expression/index.ts';
 import { constantScope, parseText, weightShape } from './constants.ts';
 import { fail } from './lowering-error.ts';
 import { evaluateTensor, nodeOf } from './tensor-expression.ts';
@@ -22,23 +23,34 @@ export function lowerCustomBlock(ctx: LowerContext, x: Node, body: CustomBlock, 
     ['positions', () => positions(graph)],
   ]));
   tensors.set(definition.input, x);
+  // What depends on something that failed is left alone: it would only repeat the first mistake.
+  const failed = new Set<string>();
+  const keep = (name: string, node: Node | undefined): void => {
+    failed.delete(name);
+    if (node) tensors.set(name, node);
+    else failed.add(name);
+  };
   for (const { name, shape, path } of definition.weights) {
-    const { sizes, derivation } = weightShape(shape, constants, path);
-    tensors.set(name, graph.within({ label: `${slot}.${name}`, path }, () => graph.weight(`${slot}.${name}`, sizes, derivation)));
+    keep(name, ctx.problems.collect(() => {
+      const { sizes, derivation } = weightShape(shape, constants, path);
+      return graph.within({ label: `${slot}.${name}`, path }, () => graph.weight(`${slot}.${name}`, sizes, derivation));
+    }));
   }
-  let result = x;
+  let result: Node | undefined = x;
   let last = definition.path;
   for (const { name, expression: text, path } of definition.body) {
     const label = `${slot}.${name}`;
     const scope = { ctx, slot, text, path, label, tensors, constants };
-    result = graph.within({ label, path }, () => {
+    result = ctx.problems.collect(() => graph.within({ label, path }, () => {
       const expression = parseText(text, path);
+      if ([...expressionNames(expression)].some((used) => failed.has(used))) return undefined;
       const value = evaluateTensor(scope, expression);
       return value.kind === 'tensor' ? value.node : nodeOf(scope, expression);
-    });
-    tensors.set(name, result);
+    }));
+    keep(name, result);
     last = path;
   }
+  if (!result) return x;
   if (!sameShape(result.shape, x.shape)) fail('E601', last, `block \`${body.block}\` gives ${showShape(result.shape)}, the residual stream is ${showShape(x.shape)}`);
   return result;
 }

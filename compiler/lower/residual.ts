@@ -12,20 +12,21 @@ import type { Node } from '../graph/types.ts';
 import type { Branch, BranchBody, Layer, ResidualStep } from '../model.ts';
 import type { Scalar } from '../kernels/scalar.ts';
 
-/** x[T, dim] -> [T, dim] */
+/** x[T, dim] -> [T, dim]. A step with a mistake leaves x as it is, so that the next one is checked too. */
 export function lowerLayer(ctx: LowerContext, x: Node, layer: Layer): Node {
   const inner = { ...ctx, layer: layer.index };
   const prefix = `layers.${layer.index}`;
   return layer.steps.reduce(
-    (value, step) => ctx.graph.within({ label: `${prefix}.${step.id}`, layer: layer.index, path: step.path }, () => lowerStep(inner, value, step, prefix)), x);
+    (value, step) => ctx.problems.collect(() =>
+      ctx.graph.within({ label: `${prefix}.${step.id}`, layer: layer.index, path: step.path }, () => lowerStep(inner, value, step, prefix))) ?? value, x);
 }
 
 function lowerStep(ctx: LowerContext, x: Node, step: ResidualStep, prefix: string): Node {
   const { graph } = ctx;
   const slot = `${prefix}.${step.id}`;
   const normed = step.norm ? lowerNorm(ctx, x, step.norm, `${slot}.norm`) : x;
-  const outputs = step.branches.map((branch) =>
-    graph.within({ label: `${prefix}.${branch.id}`, path: branch.path }, () => lowerBranch(ctx, normed, branch, `${prefix}.${branch.id}`)));
+  const outputs = step.branches.map((branch) => ctx.problems.collect(() =>
+    graph.within({ label: `${prefix}.${branch.id}`, path: branch.path }, () => lowerBranch(ctx, normed, branch, `${prefix}.${branch.id}`))) ?? normed);
   const [first, ...others] = outputs;
   if (!first) throw new InternalError('lower', `${slot} has no branch`);
   const sum = others.reduce((total, y) => graph.add(total, y), first);

@@ -97,6 +97,45 @@ body:
     expect(diagnostics[0]?.path).toMatch(/^\/blocks\/it\//);
   });
 
+  test('independent mistakes are all reported, and what follows from one is not', () => {
+    const { graph, diagnostics } = lower(`
+weights: { w: [3, dim], bad: [dim - 4], worse: ["'four'"] }
+body:
+  - a: linear(x, w) + x
+  - b: softmx(a)
+  - c: x * bad
+  - d: linear(x, w) + missing
+  - e: softmx(x)
+  - f: x + zz
+  - y: x * 2
+`);
+    expect(graph).toBeUndefined();
+    expect(diagnostics.map((d) => `${d.code} ${d.path}`)).toEqual([
+      'E301 /blocks/it/weights/bad', 'E301 /blocks/it/weights/worse', 'E601 /blocks/it/body/0/a', 'E403 /blocks/it/body/3/d', 'E405 /blocks/it/body/4/e', 'E403 /blocks/it/body/5/f',
+    ]);
+  });
+
+  test('a mistake in several layers is reported once, one in another step too', () => {
+    const text = `
+peel: 1
+params: { dim: 4 }
+embeddings: { token: { rows: 9, dim: dim } }
+blocks:
+  one: { body: [ { y: x + nowhere } ] }
+  two: { weights: { w: [3, dim] }, body: [ { y: "linear(x, w)" } ] }
+layers:
+  repeat: 3
+  residual:
+    - parallel: [ { id: one, block: { use: one } }, { id: two, block: { use: two } } ]
+    - { id: kept, attention: { heads: 2, kv_from: "i > 0 ? 0 : null" } }
+output: {}
+`;
+    const { spec } = loadSpec('block.yaml', () => text);
+    const { model, diagnostics } = resolveModel(spec!, {});
+    expect(diagnostics).toEqual([]);
+    expect(lowerModel(model!).diagnostics.map((d) => `${d.code} ${d.path}`)).toEqual(['E403 /blocks/one/body/0/y', 'E601 /blocks/two/body/0/y']);
+  });
+
   test('an activation of the spec can be called, and keeps its weights under the block', () => {
     const { graph, diagnostics } = lower('body: [ { y: bend(x) } ]', '{ use: it }', 'activations: { bend: { weights: { a: [1] }, value: "x > 0 ? x : a * x" } }');
     expect(diagnostics).toEqual([]);
