@@ -1,4 +1,5 @@
 /** Graph + Target + Capacity -> ExecutionPlan: passes over the graph, a kernel an operator, passes over the kernels, then memory. */
+import { holds, type WeightFormat } from './formats.ts';
 import { buffersRead, buffersWritten } from './kernels/sources.ts';
 import { planMemory } from './memory.ts';
 import { runGraphPasses, runKernelPasses } from './passes/index.ts';
@@ -13,6 +14,8 @@ export interface PlanOptions {
   readonly fuse?: boolean | { readonly without: readonly string[] };
   /** Graph outputs to keep in memory where a host may read them. Default: those of the last stage (logits, or all that are no tap of a layer). */
   readonly outputs?: readonly string[];
+  /** How the weights' file stores a slot. Kept so where the target has kernels for it, else f32. f32 if absent. */
+  readonly formats?: (slot: string) => WeightFormat;
   /** Called with the schedule after each pass, for printing. */
   readonly onPass?: (name: string, schedule: Schedule) => void;
 }
@@ -30,13 +33,24 @@ export function buildPlan(graph: Graph, target: Target, capacity: Capacity, opti
   const fusions: FusionRecord[] = [];
   const context = { target, fuse: options.fuse ?? true, record: (r: FusionRecord): void => { fusions.push(r); }, ...(options.onPass ? { onPass: options.onPass } : {}) };
   const simple = runGraphPasses(wanted, context);
-  const fused = runKernelPasses(schedule(simple), simple, context);
+  const fused = runKernelPasses(withFormats(schedule(simple), target, options.formats), simple, context);
   const live = dropUnusedBuffers(fused);
   const { placements, slots, memory } = planMemory(live.buffers, live.kernels, live.outputs, capacity);
   return checkPlan({
     peel: 1, kind: 'plan', model: graph.name, target, capacity, buffers: live.buffers, placements, slots, kernels: live.kernels,
     weights: live.weights, states: live.states, outputs: live.outputs, fusions, memory,
   });
+}
+
+/** Weights in the form that they come in, where the target can read it. */
+function withFormats(s: Schedule, target: Target, formats: PlanOptions['formats']): Schedule {
+  if (!formats) return s;
+  const buffers = s.buffers.map((b) => {
+    if (b.role !== 'weight') return b;
+    const format = formats(b.name);
+    return format !== 'f32' && target.formats.includes(format) && holds(format, b.shape.map(Number)) ? { ...b, format } : b;
+  });
+  return { ...s, buffers };
 }
 
 /** Drops buffers that no kernel names any more and numbers kernels by position. */

@@ -1,5 +1,5 @@
 /** What a kernel reads, writes and computes: estimates for reports. */
-import { largest } from './memory.ts';
+import { bufferBytes, largest } from './memory.ts';
 import { buffersWritten } from './kernels/sources.ts';
 import { operands } from './kernels/scalar-expression.ts';
 import type { Dim, Scalar, Shape } from './kernels/scalar.ts';
@@ -19,7 +19,7 @@ export const decodeStep = (past: number): Capacity => ({ maxTokens: 1, context: 
 const size = (shape: Shape, step: Capacity): number => shape.reduce<number>((n, d) => n * largest(d, step), 1);
 
 export function kernelCost(kernel: Kernel, buffers: ReadonlyMap<BufferId, Buffer>, step: Capacity): Cost {
-  const bytesOf = (id: BufferId): number => 4 * size(buffers.get(id)?.shape ?? [], step);
+  const bytesOf = (id: BufferId): number => { const b = buffers.get(id); return b ? bufferBytes(b, step) : 0; };
   const weights = new Set<BufferId>(kernel.kind === 'linear' ? kernel.weights.map((w) => w.buffer) : []);
   let bytes = buffersWritten(kernel).reduce((n, id) => n + writtenBytes(kernel, buffers.get(id), step), 0);
   for (const id of kernel.sources) {

@@ -3,6 +3,7 @@
  * (greedy by falling size: the largest first, into the first slot that is free throughout its lifetime). Weights, constants,
  * inputs and states get a slot of their own.
  */
+import { formatBytes } from './formats.ts';
 import { buffersRead, buffersWritten } from './kernels/sources.ts';
 import type { Buffer, BufferId, Kernel } from './kernels/types.ts';
 import type { Dim } from './kernels/scalar.ts';
@@ -25,8 +26,8 @@ export function largest(d: Dim, capacity: Capacity): number {
   }
 }
 
-/** Bytes of a buffer at full capacity; four an element. */
-export const bufferBytes = (b: Buffer, capacity: Capacity): number => b.shape.reduce<number>((n, d) => n * largest(d, capacity), 4);
+/** Bytes of a buffer at full capacity; four an element, but for weights in another form. */
+export const bufferBytes = (b: Buffer, capacity: Capacity): number => formatBytes(b.format ?? 'f32', b.shape.map((d) => largest(d, capacity)));
 
 interface Lifetime { readonly buffer: Buffer; readonly bytes: number; readonly first: number; readonly last: number }
 

@@ -1,4 +1,5 @@
 /** The execution plan: plain, serialisable data that a backend runs. Nothing in it refers to a device API. */
+import type { WeightFormat } from './formats.ts';
 import type { Buffer, BufferId, Kernel } from './kernels/types.ts';
 import type { StateSlot, WeightSlot } from './graph/types.ts';
 
@@ -21,6 +22,8 @@ export interface Target {
   readonly software: boolean;
   /** Whether a linear kernel may recompute a row reduction (a norm) of its input in its own prologue. */
   readonly linearPrologue: boolean;
+  /** In which forms its kernels read weights, besides f32. */
+  readonly formats: readonly WeightFormat[];
 }
 
 /** Sizes that bound a plan's buffers: T <= maxTokens, S <= context, R <= maxLogitRows. */

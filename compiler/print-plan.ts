@@ -133,7 +133,7 @@ function bufferLines(plan: ExecutionPlan): string[] {
     for (const b of plan.buffers.filter((x) => x.role === role)) {
       const p = placements.get(b.id);
       const slot = p?.first === undefined ? '' : ` slot ${p.slot}`;
-      const text = `${role.padEnd(10)} ${b.name.replace(/layers\.\d+/, 'layers.{i}')}: ${b.dtype}${printShape(b.shape)}${slot}`;
+      const text = `${role.padEnd(10)} ${b.name.replace(/layers\.\d+/, 'layers.{i}')}: ${b.format ?? b.dtype}${printShape(b.shape)}${slot}`;
       const group = groups.get(text) ?? { text, count: 0, bytes: 0 };
       group.count++;
       group.bytes += p?.bytes ?? 0;

@@ -1,5 +1,6 @@
 /** The invariants of a plan, and its way to JSON and back. */
 import { ExitCode, InternalError, PeelError } from './diagnostics.ts';
+import { formatBlock, holds } from './formats.ts';
 import { verifySchedule } from './kernels/verify.ts';
 import { buffersRead, buffersWritten } from './kernels/sources.ts';
 import { bufferBytes } from './memory.ts';
@@ -31,6 +32,10 @@ export function verifyPlan(plan: ExecutionPlan): string[] {
     const use = uses.get(b.id);
     if (p.first !== undefined && use && (p.first > use.first || (p.last ?? -1) < use.last)) problems.push(`buffer ${b.name} is used outside of its lifetime`);
     if ((p.first === undefined) !== (b.role !== 'activation' && b.role !== 'output')) problems.push(`buffer ${b.name} (${b.role}) has the wrong kind of lifetime`);
+    if (b.format !== undefined && b.format !== 'f32') {
+      if (b.role !== 'weight' || !plan.target.formats.includes(b.format)) problems.push(`${plan.target.name} cannot read ${b.name} as ${b.format}`);
+      else if (!holds(b.format, b.shape.map(Number))) problems.push(`rows of ${b.name} are no whole blocks of ${formatBlock(b.format).elements} as ${b.format} needs`);
+    }
     if (b.role === 'constant' && b.data === undefined) problems.push(`constant ${b.name} has no data`);
   }
   problems.push(...overlaps(plan));

@@ -1,4 +1,5 @@
 /** The contract between a session and a device. Three implementations: reference, cpu, webgpu. */
+import type { WeightFormat } from '../compiler/formats.ts';
 import type { Graph } from '../compiler/graph/types.ts';
 import type { ExecutionPlan, Target } from '../compiler/plan.ts';
 
@@ -7,6 +8,13 @@ export interface WeightProvider {
   read(slot: string): Promise<Float32Array>;
   /** Part of a slot: rows `from`..`to` of its first axis. */
   readRows?(slot: string, from: number, to: number): Promise<Float32Array>;
+  /** The form in which the slot comes, and in which a plan may ask for it; f32 for all if absent. */
+  formatOf?(slot: string): WeightFormat;
+  /**
+   * Rows `from`..`to` of a slot, all axes but the last flattened into rows, as bytes in the form that `formatOf` names (f32 excepted).
+   * Little-endian, rows without gaps. For any range, in any order.
+   */
+  readStored?(slot: string, from: number, to: number): Promise<Uint8Array>;
 }
 
 export interface StepInput {

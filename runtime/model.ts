@@ -2,6 +2,7 @@
 import { checkConfig } from '../compiler/config-check.ts';
 import { compileSpec, type Compiled, type CompileInput } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
+import type { WeightFormat } from '../compiler/formats.ts';
 import type { Graph } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
@@ -100,7 +101,8 @@ export class LoadedModel {
   plan(target: Target, options: SessionOptions = {}): ExecutionPlan {
     const { plan, outputs } = options;
     const names = this.graph.outputs.map((o) => o.name);
-    return buildPlan(this.graph, target, this.capacity(options), { ...plan, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
+    const formats = (slot: string): WeightFormat => this.weights?.formatOf?.(slot) ?? 'f32';
+    return buildPlan(this.graph, target, this.capacity(options), { ...plan, formats, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
   }
 
   private sessionModel(): SessionModel {

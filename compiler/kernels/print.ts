@@ -107,7 +107,7 @@ function axisLetters(kernel: Kernel): readonly string[] {
   }
 }
 
-export const printBuffer = (b: Buffer): string => `%${b.id} ${b.role} ${b.name}: ${b.dtype}${printShape(b.shape)}`;
+export const printBuffer = (b: Buffer): string => `%${b.id} ${b.role} ${b.name}: ${b.format ?? b.dtype}${printShape(b.shape)}`;
 
 /** Names such as `%12.layers.0.attention.q` that are unique within the schedule. */
 export function bufferNames(buffers: readonly Buffer[]): BufferNames {

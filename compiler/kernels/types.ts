@@ -3,6 +3,7 @@
  * expressions, and two small selections (topk, argmax). A schedule is an ordered list of kernels over buffers.
  */
 import type { Dim, Index, Scalar, Shape } from './scalar.ts';
+import type { WeightFormat } from '../formats.ts';
 import type { DType, MaskWindow, Origin, StateSlot, WeightSlot } from '../graph/types.ts';
 
 export type BufferId = number;
@@ -19,6 +20,8 @@ export interface Buffer {
   readonly dtype: DType;
   readonly shape: Shape;
   readonly data?: readonly number[];
+  /** How a weight is stored; f32 if absent. Kernels compute with the numbers that it stands for. */
+  readonly format?: WeightFormat;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** A Hugging Face model folder: config.json, and safetensors in one file or in shards with an index. */
+import type { WeightFormat } from '../../compiler/formats.ts';
 import path from 'node:path';
 import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics.ts';
 import { containedPath, exists, statPath } from './files.ts';
@@ -24,11 +25,14 @@ class JoinedSource implements TensorSource {
     }
     this.tensors = tensors;
   }
-  readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> {
+  private part(info: TensorInfo): TensorSource {
     const part = this.owner.get(info.name);
     if (!part) throw weightError(weightProblem('E703', info.file, 'is missing', { tensor: info.name }));
-    return part.readInto(info, from, target);
+    return part;
   }
+  readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> { return this.part(info).readInto(info, from, target); }
+  formatOf(info: TensorInfo): WeightFormat { return this.part(info).formatOf(info); }
+  readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void> { return this.part(info).readStored(info, from, count, target); }
   async dispose(): Promise<void> {
     await Promise.all(this.parts.map((part) => part.dispose()));
   }

@@ -1,4 +1,5 @@
 /** Weight slots cut out of a file's tensors as their recipes say: a strided view of each tensor, copied once into the destination. */
+import { formatBytes, holds, type WeightFormat } from '../../compiler/formats.ts';
 import type { WeightRecipe } from '../../compiler/model.ts';
 import type { WeightSlot } from '../../compiler/graph/types.ts';
 import { InternalError, type Diagnostic } from '../../compiler/diagnostics.ts';
@@ -138,6 +139,23 @@ function count(shape: readonly number[]): number {
 
 interface Piece { readonly info: TensorInfo; readonly view: View }
 
+/** Whether the view's rows (its last axis) are dense runs of `k` elements, so that they can be taken as they are stored. */
+function hasWholeRows(view: View, k: number): boolean {
+  return view.shape.at(-1) === k && view.strides.at(-1) === 1;
+}
+
+/** The first element of row `row` of a view, all axes but the last flattened into rows. */
+function rowStart(view: View, row: number): number {
+  let offset = view.offset;
+  let rest = row;
+  for (let axis = view.shape.length - 2; axis >= 0; axis--) {
+    const size = view.shape[axis] ?? 1;
+    offset += (rest % size) * (view.strides[axis] ?? 0);
+    rest = Math.floor(rest / size);
+  }
+  return offset;
+}
+
 /** Gives the slots of a graph from a file's tensors. */
 export class RecipeProvider implements WeightProvider {
   private readonly slots: ReadonlyMap<string, WeightSlot>;
@@ -220,6 +238,43 @@ export class RecipeProvider implements WeightProvider {
     if (!piece || contiguousAxes(piece.view).axes > 0) return (await this.read(slot)).subarray(from * width, to * width);
     const target = new Float32Array((to - from) * width);
     await this.source.readInto(piece.info, piece.view.offset + from * width, target);
+    return target;
+  }
+
+  /** The stored form, where all of the slot's tensors have the same and their rows are whole in the file; else f32. */
+  formatOf(slot: string): WeightFormat {
+    const known = this.slots.get(slot);
+    const plan = known && this.pieces(known);
+    if (!plan || 'problems' in plan) return 'f32';
+    const k = known.shape.at(-1) ?? 1;
+    const stored = ({ info, view }: Piece): WeightFormat => {
+      const format = this.source.formatOf(info);
+      return hasWholeRows(view, k) && holds(format, known.shape) ? format : 'f32';
+    };
+    const formats = new Set(plan.pieces.map(stored));
+    const [only = 'f32'] = formats;
+    return formats.size === 1 ? only : 'f32';
+  }
+
+  /** Rows as they are stored; runs of rows that stand side by side in the file are one read. */
+  async readStored(slot: string, from: number, to: number): Promise<Uint8Array> {
+    const known = this.slots.get(slot);
+    const plan = known && this.pieces(known);
+    const format = this.formatOf(slot);
+    if (!plan || 'problems' in plan || format === 'f32') throw new InternalError('weights', `slot '${slot}' cannot be read as it is stored`);
+    const k = known.shape.at(-1) ?? 1;
+    const rowBytes = formatBytes(format, [k]);
+    const rowsOfPiece = count(known.shape) / k / plan.pieces.length;
+    const target = new Uint8Array((to - from) * rowBytes);
+    for (let row = from; row < to;) {
+      const { info, view } = plan.pieces[Math.floor(row / rowsOfPiece)] as Piece;
+      const within = row % rowsOfPiece;
+      const start = rowStart(view, within);
+      let rows = 1;
+      while (row + rows < to && within + rows < rowsOfPiece && rowStart(view, within + rows) === start + rows * k) rows++;
+      await this.source.readStored(info, start, rows * k, target.subarray((row - from) * rowBytes, (row - from + rows) * rowBytes));
+      row += rows;
+    }
     return target;
   }
 }

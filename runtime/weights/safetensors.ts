@@ -1,5 +1,6 @@
 /** Reads safetensors files: the header at once, tensor data by range when asked. */
 import type { promises as fs } from 'node:fs';
+import type { WeightFormat } from '../../compiler/formats.ts';
 import { narrow, widenInPlace, elementBytes } from './element.ts';
 import { openRegular, readExactly } from './files.ts';
 import { maxHeaderBytes, parseHeader, type Header, type TensorInfo } from './header.ts';
@@ -10,6 +11,10 @@ export interface TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Elements `from`..`from + target.length` of a tensor, converted to f32, straight into `target`. */
   readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void>;
+  /** The form in which `readStored` gives the tensor; f32 where its elements have to be converted one by one. */
+  formatOf(info: TensorInfo): WeightFormat;
+  /** Elements `from`..`from + count` (whole blocks) in the form of `formatOf`, f32 excepted, into `target`. */
+  readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -77,6 +82,15 @@ class SafetensorsFile implements TensorSource {
         widenInPlace(info.dtype, target);
       }
     }
+  }
+
+  formatOf(info: TensorInfo): WeightFormat {
+    return info.dtype === 'F16' ? 'f16' : info.dtype === 'BF16' ? 'bf16' : 'f32';
+  }
+
+  async readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void> {
+    const size = elementBytes(info.dtype);
+    await readExactly(this.handle, info.file, target.subarray(0, count * size), info.begin + from * size);
   }
 
   dispose(): Promise<void> { return this.handle.close(); }

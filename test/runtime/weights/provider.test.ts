@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { WeightRecipe } from '../../../compiler/model.ts';
+import { halfToFloat } from '../../../runtime/weights/element.ts';
 import { RecipeProvider, recipeView } from '../../../runtime/weights/provider.ts';
 import { openSafetensors, type TensorSource } from '../../../runtime/weights/safetensors.ts';
 import { encodeSafetensors } from '../../../runtime/weights/writer.ts';
@@ -85,5 +86,33 @@ describe('what does not fit', () => {
     expect(experts.check().map((d) => d.code)).toEqual(['E703', 'E703']);
     expect((await provider({ w: [1] }, 's.weight', [1], undefined)).check()[0]?.message).toMatch(/no entry/);
     expect(recipeView(recipe({ unpack: { outer: 1, parts: [2, 2], inner: 1, take: 0 } }), [5, 2])).toBe('its 5 rows are not 1 x (2 + 2) x 1');
+  });
+});
+
+describe('stored rows', () => {
+  /** Tensors of halves; the value of element i is i. */
+  async function halves(tensors: Record<string, number[]>, shape: number[], how: Partial<WeightRecipe>): Promise<RecipeProvider> {
+    const map = new Map(Object.entries(tensors).map(([name, s]) => {
+      const n = s.reduce((a, b) => a * b, 1);
+      return [name, { dtype: 'F16' as const, shape: s, data: Float32Array.from({ length: n }, (_, i) => i) }];
+    }));
+    const source = await openSafetensors(root.file(`p${files++}.safetensors`, encodeSafetensors(map)));
+    open.push(source);
+    return new RecipeProvider(source, [{ slot: 's.weight', shape }], () => recipe(how), 'file');
+  }
+  const numbers = (bytes: Uint8Array): number[] => [...new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)].map(halfToFloat);
+
+  it('come as they are, parts of fused tensors and stacks too, over any range', async () => {
+    const plain = await halves({ w: [4, 3] }, [4, 3], {});
+    expect(plain.formatOf('s.weight')).toBe('f16');
+    expect(numbers(await plain.readStored('s.weight', 1, 3))).toEqual([3, 4, 5, 6, 7, 8]);
+    const part = await halves({ w: [8, 3] }, [4, 3], { unpack: { outer: 2, parts: [1, 1], inner: 2, take: 1 } });
+    expect(numbers(await part.readStored('s.weight', 1, 4))).toEqual([9, 10, 11, 18, 19, 20, 21, 22, 23]);
+    const stack = await halves({ 'w.0': [2, 3], 'w.1': [2, 3] }, [2, 2, 3], { names: ['w.{e}'], stack: 2 });
+    expect(numbers(await stack.readStored('s.weight', 1, 3))).toEqual([3, 4, 5, 0, 1, 2]);
+  });
+  it('are not to be had of transposed matrices and of vectors', async () => {
+    expect((await halves({ w: [3, 4] }, [4, 3], { transpose: true })).formatOf('s.weight')).toBe('f32');
+    expect((await halves({ w: [3] }, [3], {})).formatOf('s.weight')).toBe('f32');
   });
 });
