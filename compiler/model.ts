@@ -45,6 +45,8 @@ export interface Alibi {
   readonly maxBias: number;
   /** The bias is added before the scores are scaled (Falcon), so it is scaled too. */
   readonly insideScale: boolean;
+  /** Multiplies the bias, whatever its slopes were rounded to. */
+  readonly strength: number;
   readonly slopeType: 'f32' | 'bf16';
 }
 /** T5's bucketed relative bias; the slot of the table [heads, buckets] may be shared by layers. */

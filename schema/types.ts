@@ -58,7 +58,7 @@ export interface RopeSpec {
 }
 export type PositionSpec = 'none' | {
   rope?: RopeSpec;
-  alibi?: { max_bias?: NumberField; inside_scale?: ConditionField; slope_type?: ChoiceField<'f32' | 'bf16'>; when?: ConditionField };
+  alibi?: { max_bias?: NumberField; inside_scale?: ConditionField; strength?: NumberField; slope_type?: ChoiceField<'f32' | 'bf16'>; when?: ConditionField };
   relative_bias?: { buckets?: NumberField; max_distance?: NumberField; bidirectional?: ConditionField; slot?: string };
 };
 

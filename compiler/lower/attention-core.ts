@@ -41,8 +41,10 @@ function adjustScores(ctx: LowerContext, scores: Node, core: AttentionCore): Nod
   switch (core.position.kind) {
     case 'none': case 'rope': value = scaled(value); break;
     case 'alibi': {
-      const bias = arg(operands.push(alibiBias(ctx, core.position, heads, keys)) - 1);
-      value = core.position.insideScale ? scaled(add(value, bias)) : add(scaled(value), bias);
+      const { strength, insideScale } = core.position;
+      const plain = arg(operands.push(alibiBias(ctx, core.position, heads, keys)) - 1);
+      const bias = strength === 1 ? plain : mul(plain, constant(strength));
+      value = insideScale ? scaled(add(value, bias)) : add(scaled(value), bias);
       break;
     }
     case 'relative_bias':

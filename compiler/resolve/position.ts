@@ -19,6 +19,7 @@ export function resolvePosition(field: Cursor, headDim: number, fallback: 'none'
       kind: 'alibi',
       maxBias: alibi.get('max_bias').numberIn({ above: 0 }) ?? 8,
       insideScale: alibi.get('inside_scale').boolean(false),
+      strength: alibi.get('strength').numberIn({ above: 0 }) ?? 1,
       slopeType: alibi.get('slope_type').choice(['f32', 'bf16'] as const) ?? 'f32',
     };
   }

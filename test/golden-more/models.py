@@ -44,7 +44,7 @@ MODELS = {
     "neox_sequential": ("gpt_neox", dict(HEADS, use_parallel_residual=False, rotary_pct=1.0, attention_bias=False)),
     "bloom_six_heads": ("bloom", dict(BASE, hidden_size=36, n_layer=2, n_head=6, apply_residual_connection_post_layernorm=True)),
     # transformers' eager attention adds the bias twice; its other implementations do not.
-    "falcon_rw": ("falcon", dict(FALCON, alibi=True, multi_query=False, parallel_attn=False, bias=True, new_decoder_architecture=False, _attention="sdpa")),
+    "falcon_rw": ("falcon", dict(FALCON, alibi=True, multi_query=False, parallel_attn=False, bias=True, new_decoder_architecture=False)),
     "falcon_11b": ("falcon", dict(FALCON, num_kv_heads=2, new_decoder_architecture=True, num_ln_in_parallel_attn=1, bias=False, alibi=False)),
     "falcon_sequential": ("falcon", dict(FALCON, multi_query=True, parallel_attn=False, new_decoder_architecture=False, bias=True, alibi=False)),
     "qwen2_windows": ("qwen2", dict(FOUR, use_sliding_window=True, sliding_window=5, max_window_layers=2, _drop=["layer_types"])),
