@@ -22,6 +22,8 @@ export interface Target {
   readonly software: boolean;
   /** Whether a linear kernel may recompute a row reduction (a norm) of its input in its own prologue. */
   readonly linearPrologue: boolean;
+  /** Whether products with quantised weights may round their inputs to 8 bits (in blocks of 32, with a scale each). */
+  readonly int8Inputs: boolean;
   /** In which forms its kernels read weights, besides f32. */
   readonly formats: readonly WeightFormat[];
 }

@@ -6,14 +6,14 @@ const MiB = 1024 * 1024;
 export const targets = {
   cpu: {
     device: 'cpu', name: 'WebAssembly', maxBindingBytes: 4095 * MiB, maxBufferBytes: 4095 * MiB, maxStorageBuffers: 1024, maxWorkgroupSize: 1,
-    maxWorkgroupBytes: 0, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, formats: [],
+    maxWorkgroupBytes: 0, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: false, formats: [],
   },
   webgpu: {
     device: 'webgpu', name: 'WebGPU hardware', maxBindingBytes: 1024 * MiB, maxBufferBytes: 2048 * MiB, maxStorageBuffers: 8, maxWorkgroupSize: 256,
-    maxWorkgroupBytes: 16384, subgroups: true, f16: true, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, formats: [],
+    maxWorkgroupBytes: 16384, subgroups: true, f16: true, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: false, formats: [],
   },
   webgpuSoftware: {
     device: 'webgpu', name: 'WebGPU in software', maxBindingBytes: 128 * MiB, maxBufferBytes: 1024 * MiB, maxStorageBuffers: 8, maxWorkgroupSize: 256,
-    maxWorkgroupBytes: 16384, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: true, linearPrologue: false, formats: [],
+    maxWorkgroupBytes: 16384, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: true, linearPrologue: false, int8Inputs: false, formats: [],
   },
 } as const satisfies Record<string, Target>;

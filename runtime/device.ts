@@ -8,6 +8,8 @@ export interface DeviceOptions {
   readonly device?: DeviceName;
   /** Worker threads of the cpu backend; as many as help if absent. */
   readonly threads?: number;
+  /** Keep the inputs of products in f32, also where weights are quantised: slower. */
+  readonly exact?: boolean;
   /** Receives a driver's own messages. */
   readonly debug?: (text: string) => void;
 }
@@ -23,23 +25,23 @@ async function openWebGpu(debug: DeviceOptions['debug']): Promise<PlanBackend> {
   return open(debug ? { debug } : {});
 }
 
-async function openCpu(threads: number | undefined): Promise<PlanBackend> {
+async function openCpu({ threads, exact }: DeviceOptions): Promise<PlanBackend> {
   const { createCpuBackend } = await import('./cpu/backend.ts');
-  return createCpuBackend(threads === undefined ? {} : { threads });
+  return createCpuBackend({ ...(threads === undefined ? {} : { threads }), ...(exact === undefined ? {} : { exact }) });
 }
 
 /** Opens the device asked for; `auto` takes a hardware GPU if there is one, else the CPU. Throws PeelError (exit code 13) where an explicit choice is not to be had. */
 export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevice> {
-  const { device = 'auto', threads, debug } = options;
+  const { device = 'auto', debug } = options;
   switch (device) {
     case 'reference': return { backend: undefined, reason: 'asked for' };
     case 'webgpu': return { backend: await openWebGpu(debug), reason: 'asked for' };
-    case 'cpu': return { backend: await openCpu(threads), reason: 'asked for' };
+    case 'cpu': return { backend: await openCpu(options), reason: 'asked for' };
     case 'auto': {
       const { probeHardware } = await import('./webgpu/node.ts');
       const { adapter, reason } = await probeHardware();
       const chosen = `chosen because ${reason}`;
-      return { backend: adapter ? await openWebGpu(debug) : await openCpu(threads), reason: chosen };
+      return { backend: adapter ? await openWebGpu(debug) : await openCpu(options), reason: chosen };
     }
     default: throw device satisfies never;
   }

@@ -14,6 +14,8 @@ import { startTeam } from './workers.ts';
 export interface CpuOptions {
   /** 1 to 8; the machine's cores, at most 8, unless given. */
   readonly threads?: number;
+  /** Inputs of products with quantised weights stay f32. */
+  readonly exact?: boolean;
   /** false leaves relaxed SIMD unused where the engine has it. */
   readonly relaxedSimd?: boolean;
 }
@@ -30,7 +32,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
   const relaxedSimd = options.relaxedSimd === false ? false : await enableRelaxedSimd();
   const description = `cpu: WebAssembly, ${relaxedSimd ? 'relaxed SIMD' : 'SIMD'}, ${threads} thread${threads === 1 ? '' : 's'}`;
   return {
-    target: { ...targets.cpu, relaxedSimd, threads },
+    target: { ...targets.cpu, relaxedSimd, threads, int8Inputs: targets.cpu.int8Inputs && options.exact !== true },
     async load(plan, weights, reason) {
       const map = placeBuffers(plan);
       const program = writeProgram(plan, map, threads, { relaxedSimd });
