@@ -45,6 +45,8 @@ export interface DeviceReport {
   /** Why this device: asked for, or what was tried before it. */
   readonly reason: string;
   readonly kernels: number;
+  /** Which shaders run and why, on WebGPU. */
+  readonly shaders?: string;
   readonly threads?: number;
 }
 

@@ -107,7 +107,7 @@ function show(model: LoadedModel, report: ComparisonReport, sessions: readonly S
     writeJson({ ok: report.passed, model: model.name, devices, device: devices[0], against, ...report });
     return;
   }
-  for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}`);
+  for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
   const rows = [...report.outputs, ...report.agreement.map((d) => ({ ...d, name: `logits ${d.name}` }))];
   for (const text of table(['output', 'elements', 'max abs', 'NMSE', ''], rows.map((d) => [d.name, d.elements, short(d.maxAbs), short(d.nmse), d.close ? '' : 'DIFFERS']))) line(text);
   const { tokens } = report;

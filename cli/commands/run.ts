@@ -137,7 +137,7 @@ function result(model: LoadedModel, device: DeviceReport, prompt: number[], ids:
 }
 
 function summary(model: LoadedModel, device: DeviceReport, prompt: number, timing: Timing, stopped: string): void {
-  note(`\n${model.name} on ${device.description}, ${device.reason}`);
+  note(`\n${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
     + `${stopped === 'context' ? '; stopped because the context is full' : ''}`);
   if (model.warnings.length > 0) note(`${model.warnings.length} warnings: peel check lists them`);

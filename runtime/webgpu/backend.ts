@@ -1,4 +1,5 @@
 /** The WebGPU backend: opens a device, loads plans onto it. */
+import { shaderChoice } from '../../compiler/shader-choice.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import type { Executor, PlanBackend, WeightProvider } from '../backend.ts';
 import { chooseLimits, describeAdapter, findAdapter, targetOf, type AdapterReport, type WebGpuLimits } from './adapter.ts';
@@ -17,6 +18,8 @@ export interface WebGpuOptions {
   readonly release?: () => void;
   /** Kernels for this class of adapter, whatever the adapter is: to test both on either. */
   readonly kernels?: 'software' | 'hardware';
+  /** Pretend that the adapter lacks these features. */
+  readonly without?: readonly GPUFeatureName[];
   /** Pretend that the adapter has no more than this. */
   readonly limits?: Partial<WebGpuLimits>;
   /** Receives the driver's own messages and the shaders that it refuses. */
@@ -41,7 +44,7 @@ export class WebGpuBackend implements PlanBackend {
       const report = describeAdapter(adapter);
       const limits = chooseLimits(adapter, options.limits);
       const optional: GPUFeatureName[] = ['subgroups', 'shader-f16'];
-      const requiredFeatures = optional.filter((f) => adapter.features.has(f));
+      const requiredFeatures = optional.filter((f) => adapter.features.has(f) && !options.without?.includes(f));
       const device = await adapter.requestDevice({ requiredLimits: { ...limits }, requiredFeatures }).catch((error: unknown) => {
         debug(String(error));
         throw deviceError('E901', `the WebGPU adapter ${report.name} gives no device`, 'use --device cpu');
@@ -72,7 +75,8 @@ export class WebGpuBackend implements PlanBackend {
     const memory = await createMemory(this.watch, plan, uploaded, [...layout.matrices.values()]);
     const dispatches = await this.watch.guard(`the kernels of ${plan.model}`, () => bindKernels(this.watch, this.pipelines, memory, kernels));
     const { name, software } = this.adapter;
-    const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length } as const;
+    const shaders = shaderChoice(this.target);
+    const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length, ...(shaders ? { shaders: shaders.text } : {}) } as const;
     const executor: WebGpuExecutor = new WebGpuExecutor(report, plan, this.watch, this.pipelines, memory, dispatches, () => { this.executors.delete(executor); });
     this.executors.add(executor);
     return executor;

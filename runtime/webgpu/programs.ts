@@ -2,6 +2,7 @@
 import type { Dim } from '../../compiler/kernels/scalar.ts';
 import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { Target } from '../../compiler/plan.ts';
+import { shaderChoice } from '../../compiler/shader-choice.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { elementReads, matrixKey, type Matrix, type WeightLayout } from './layout.ts';
 import { emitArgmax } from './wgsl/argmax.ts';
@@ -45,7 +46,7 @@ export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: W
 }
 
 function emit(kernel: Kernel, buffers: readonly Buffer[], layout: WeightLayout, target: Target, merged: readonly BufferId[]): KernelPrograms {
-  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0], merged);
+  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0], shaderChoice(target)?.reductions === 'subgroup', merged);
   const always = (program: Program): KernelPrograms => ({ kernel, variants: [{ program, when: () => true }] });
   switch (kernel.kind) {
     case 'nest': return always(emitNest(module(), kernel, target.software));

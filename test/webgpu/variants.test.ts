@@ -1,9 +1,12 @@
 /** What only some adapters need, forced on whatever adapter there is: kernels for hardware, small bindings, devices that fail. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPlan } from '../../compiler/build-plan.ts';
+import { printPlan } from '../../compiler/print-plan.ts';
 import { GraphBuilder } from '../../compiler/graph/builder.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { WebGpuBackend } from '../../runtime/webgpu/index.ts';
+import { layoutWeights } from '../../runtime/webgpu/layout.ts';
+import { emitKernel } from '../../runtime/webgpu/programs.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { WeightProvider } from '../../runtime/backend.ts';
 import { conformanceCases } from '../conformance/cases.ts';
@@ -32,16 +35,53 @@ async function failure(work: Promise<unknown>): Promise<PeelError> {
   return error;
 }
 
-describe('kernels for hardware', () => {
+// Every driver that the tests run on has subgroups: of 4 lanes on SwiftShader, of 8 on lavapipe.
+describe.each([true, false])('kernels for hardware, subgroups: %s', (subgroups) => {
   let backend: WebGpuBackend;
-  beforeAll(async () => { backend = await openTestWebGpu({ kernels: 'hardware' }); });
+  beforeAll(async () => {
+    backend = await openTestWebGpu({ kernels: 'hardware', ...(subgroups ? {} : { without: ['subgroups'] }) });
+    expect(backend.target.subgroups).toBe(subgroups);
+  });
   afterAll(() => backend.dispose());
 
   const names = [
     'linear 33x65 after a norm, with bias and residual', 'linear 130x31', 'gated pair 96x128', 'linear per head 7x13', 'linear per expert 16x32',
     'more rows than one chunk', 'softcapped tied head', 'attention: rotated halves', 'attention: sinks', 'attention: values of another width',
+    'softmax of 130 with sinks', 'layer norm per head of 130',
   ];
   test.each(names)('%s', (name) => agrees(backend, caseNamed(name)));
+
+  /** Extrema of rows that are long enough for a workgroup, of a table's rows `ids`. */
+  const extrema = (): ConformanceCase => {
+    const b = new GraphBuilder('extrema');
+    const x = b.gather(b.weight('table', [5, 300]), b.input('ids'));
+    for (const fn of ['max', 'min', 'sum'] as const) b.output(fn, b.reduce(fn, x, 1));
+    return { name: 'extrema', graph: b.finish(), steps: [4, 1], limit: 1e-9, vocab: 5 };
+  };
+  test('extrema of long rows', () => agrees(backend, extrema()));
+
+  test('a NaN anywhere makes its row NaN, and no other', async () => {
+    const c = { ...extrema(), values: (_: string, i: number) => (i === 300 + 171 ? NaN : (i % 97) - 48) };
+    const executor = await backend.load(buildPlan(c.graph, backend.target, { maxTokens: 4, context: 4, maxLogitRows: 1 }), weightsOf(c), 'test');
+    const { outputs } = await executor.step({ ids: Int32Array.of(0, 1, 2), past: 0, logitRows: 1 }, ['max', 'min', 'sum']);
+    for (const [name, values] of outputs) expect([...values].map(Number.isNaN), name).toEqual([false, true, false]);
+    expect(outputs.get('max')?.[0]).toBe(48);
+    expect(outputs.get('min')?.[2]).toBe(-48);
+    await executor.dispose();
+  });
+
+  test('are what the report says', async () => {
+    const c = caseNamed('linear 130x31');
+    const made = buildPlan(c.graph, backend.target, { maxTokens: 4, context: 4, maxLogitRows: 1 });
+    const layout = layoutWeights(made, backend.target.maxBindingBytes);
+    const code = made.kernels.flatMap((k) => emitKernel(k, made.buffers, layout, backend.target).variants.map((v) => v.program.code)).join('\n');
+    expect(code.includes('enable subgroups;')).toBe(subgroups);
+    expect(code.includes('subgroupAdd')).toBe(subgroups);
+    const executor = await backend.load(made, weightsOf(c), 'test');
+    expect(executor.report.shaders).toContain(subgroups ? 'subgroup operations, because the adapter has them' : 'workgroup memory, because the adapter has no subgroups');
+    expect(printPlan(made)).toContain(`shaders: ${executor.report.shaders}`);
+    await executor.dispose();
+  });
 });
 
 describe('weights larger than a binding', () => {

@@ -4,6 +4,7 @@
  * softmax, Milakov and Gimelshein 2018). Keys outside the mask form the complement of one range and are never read.
  */
 import { InternalError } from '../../../compiler/diagnostics.ts';
+import { combine } from './combine.ts';
 import { dotProduct, keyRange, usesOwnOnly, viewOffset } from './attention-common.ts';
 import { writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter, floatLiteral } from './emitter.ts';
@@ -45,12 +46,12 @@ export function emitAttention(module: Module, kernel: AttentionKernel): Program 
   emitter.write(`${scores}[s - start] = ${score};`, `high = maximum(high, ${score});`);
   const scoring = emitter.close();
   emitter.write(`for (var s: i32 = start + lane; s < last; s += ${size}) {`, ...scoring.map((l) => `  ${l}`), '}');
-  emitter.write(`${partial}[lane] = high;`, 'workgroupBarrier();', 'var blockTop: f32 = top;',
-    `for (var p: i32 = 0; p < ${size}; p += 1) { blockTop = max(blockTop, ${partial}[p]); }`,
-    `for (var s: i32 = lane; s < last - start; s += ${size}) { ${scores}[s] = exponential(${scores}[s] - blockTop); }`,
-    'workgroupBarrier();',
-    'let shrink = exponential(top - blockTop);', 'top = blockTop;', 'var blockTotal: f32 = 0.0f;',
-    `for (var s: i32 = 0; s < last - start; s += 1) { blockTotal += ${scores}[s]; }`, 'total = total * shrink + blockTotal;');
+  // NaN among the scores is not lost: it is in the sum of their exponentials.
+  const [highest = lowest] = combine(module, emitter, 'max', ['high'], size, partial);
+  emitter.write(`let blockTop = max(top, ${highest});`, 'var share: f32 = 0.0f;',
+    `for (var s: i32 = lane; s < last - start; s += ${size}) {`, `  let p = exponential(${scores}[s] - blockTop);`, `  ${scores}[s] = p;`, '  share += p;', '}');
+  const [blockTotal = 'share'] = combine(module, emitter, 'sum', ['share'], size, partial);
+  emitter.write('let shrink = exponential(top - blockTop);', 'top = blockTop;', `total = total * shrink + ${blockTotal};`);
   for (let c = 0; c < own; c++) {
     const guard = (c + 1) * size > valueDim ? `if (lane + ${c * size} < ${valueDim}) ` : '';
     emitter.write(`${guard}{`, '  var sum: f32 = 0.0f;', `  var vAt = ${viewOffset(kernel.value, 'start', 'g')} + lane + ${c * size};`,

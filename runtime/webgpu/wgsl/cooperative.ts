@@ -1,6 +1,8 @@
 /** Reductions that a whole workgroup computes together, leaving the result in every thread. */
 import type { Scalar } from '../../../compiler/kernels/scalar.ts';
+import { combine } from './combine.ts';
 import { reduceKey, type Emitter } from './emitter.ts';
+import type { Module } from './module.ts';
 
 export type Reduce = Extract<Scalar, { op: 'reduce' }>;
 
@@ -22,21 +24,16 @@ export function hoistable(emitter: Emitter, roots: readonly Scalar[], known: Rea
 }
 
 /**
- * Statements that compute `x` with `size` threads (a power of two): partial results over strided elements, folded in halves in workgroup memory.
+ * Statements that compute `x` with `size` threads (a power of two): partial results over strided elements, combined.
  * `scratch` is workgroup memory of `size` floats, free before and after. Control flow must be uniform here.
  */
-export function cooperate(emitter: Emitter, x: Reduce, size: number, scratch: string): void {
+export function cooperate(module: Module, emitter: Emitter, x: Reduce, size: number, scratch: string): void {
   const partial = emitter.fresh('r');
   emitter.write(`var ${partial}: f32 = ${emitter.start(x.fn)};`);
   emitter.loop(x.axis, 'lane', emitter.dim(x.extent), String(size), () => {
     const value = emitter.scalar(x.body);
     emitter.write(`${partial} = ${emitter.step(x.fn, partial, value)};`);
   });
-  const total = emitter.fresh('r');
-  const other = emitter.fresh('n');
-  emitter.write('workgroupBarrier();', `${scratch}[lane] = ${partial};`, 'workgroupBarrier();');
-  emitter.write(`for (var ${other}: i32 = ${size / 2}; ${other} > 0; ${other} >>= 1u) {`,
-    `  if (lane < ${other}) { ${scratch}[lane] = ${emitter.step(x.fn, `${scratch}[lane]`, `${scratch}[lane + ${other}]`)}; }`,
-    '  workgroupBarrier();', '}', `let ${total} = ${scratch}[0];`);
-  emitter.define(x, total);
+  const [total] = combine(module, emitter, x.fn, [partial], size, scratch);
+  if (total !== undefined) emitter.define(x, total);
 }

@@ -43,7 +43,7 @@ export function emitLinearMatmul(module: Module, kernel: LinearKernel, layout: M
     const scratch = module.shared(`array<f32, ${SIZE}>`);
     emitter.open(bindRow('statisticsRow'));
     for (const [n, reduce] of reduces.entries()) {
-      cooperate(emitter, reduce, SIZE, scratch);
+      cooperate(module, emitter, reduce, SIZE, scratch);
       emitter.write(`if (lane == 0) { ${kept[n]}[r] = ${emitter.scalar(reduce)}; }`);
     }
     const lines = emitter.close();

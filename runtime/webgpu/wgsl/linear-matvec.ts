@@ -1,7 +1,8 @@
 /**
  * Linear for hardware, one row of the input a workgroup: the threads share out k, four rows of N at a time, and add up their partial
- * sums in workgroup memory. Loads along k are coalesced. The input's own reductions (a norm) come first, by all threads together.
+ * sums. Loads along k are coalesced. The input's own reductions (a norm) come first, by all threads together.
  */
+import { combine } from './combine.ts';
 import { cooperate, hoistable } from './cooperative.ts';
 import { LinearEmitter, ROWS_Y, type MatrixLayout } from './linear.ts';
 import { product, type Module, type Program } from './module.ts';
@@ -24,7 +25,7 @@ export function emitLinearMatvec(module: Module, kernel: LinearKernel, layout: M
   emitter.write(`let flat = i32(group.z) * ${ROWS_Y} + i32(group.y);`, ...point.lines);
   const group = l.groupName(point.names);
   emitter.write(`let base = ${l.tileBase(tile)};`);
-  for (const reduce of hoistable(emitter, [l.input(undefined, 0)], new Set(kernel.rowShape.keys()))) cooperate(emitter, reduce, SIZE, scratch);
+  for (const reduce of hoistable(emitter, [l.input(undefined, 0)], new Set(kernel.rowShape.keys()))) cooperate(module, emitter, reduce, SIZE, scratch);
 
   emitter.open(new Map());
   for (const r of rows) emitter.write(`let w${r} = ${l.rowOffset(`(base + sub + ${r})`, group)};`, `var sum${r} = vec4<f32>(0.0f);`);
@@ -42,11 +43,8 @@ export function emitLinearMatvec(module: Module, kernel: LinearKernel, layout: M
     const lines = emitter.close();
     emitter.write('if (lane == 0) {', ...lines.map((line) => `  ${line}`), '}');
   }
-  emitter.write('workgroupBarrier();', ...rows.map((r) => `${scratch}[lane + ${r * SIZE}] = (sum${r}.x + sum${r}.y) + (sum${r}.z + sum${r}.w);`), 'workgroupBarrier();',
-    `for (var half: i32 = ${SIZE / 2}; half > 0; half >>= 1u) {`,
-    `  if (lane < half) { ${rows.map((r) => `${scratch}[lane + ${r * SIZE}] += ${scratch}[lane + half + ${r * SIZE}];`).join(' ')} }`,
-    '  workgroupBarrier();', '}',
-    `if (lane < ${ROWS}) { ${stage}[sub + lane] = ${scratch}[lane * ${SIZE}]; }`);
+  const totals = combine(module, emitter, 'sum', rows.map((r) => `(sum${r}.x + sum${r}.y) + (sum${r}.z + sum${r}.w)`), SIZE, scratch);
+  emitter.write(`if (lane == 0) { ${totals.map((total, r) => `${stage}[sub + ${r}] = ${total};`).join(' ')} }`);
   const pass = emitter.close();
   emitter.write(`for (var sub: i32 = 0; sub < ${tile}; sub += ${ROWS}) {`, ...pass.map((line) => `  ${line}`), '}', 'workgroupBarrier();');
 

@@ -43,7 +43,11 @@ export class Module {
 
   private mergedName: string | undefined;
 
-  constructor(private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces, private readonly merged: readonly BufferId[] = []) {}
+  /** `subgroups`: the shader may use subgroup operations. `merged`: these buffers share one binding. */
+  constructor(
+    private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces,
+    readonly subgroups: boolean, private readonly merged: readonly BufferId[] = [],
+  ) {}
 
   use(fn: MathFunction): void { this.functions.add(fn); }
 
@@ -108,7 +112,10 @@ export class Module {
     const storage = this.bindings.map(({ binding, name, type }, n) => (binding.kind === 'part'
       ? `@group(1) @binding(${n}) var<uniform> ${name}: ${type};`
       : `@group(1) @binding(${n}) var<storage, ${binding.write ? 'read_write' : 'read'}> ${name}: ${type};`));
+    // How many lanes of the subgroup there are and which of them this one is, whatever numbers the device gives them.
+    const ranks = body.some((line) => line.includes('subgroup'));
     const code = [
+      ...(ranks ? ['enable subgroups;'] : []),
       'struct Dims { T: i32, P: i32, S: i32, R: i32, L: i32 }',
       '@group(0) @binding(0) var<uniform> dims: Dims;',
       ...storage,
@@ -117,6 +124,7 @@ export class Module {
       `@compute @workgroup_size(${workgroup})`,
       'fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane_index: u32) {',
       '  let lane = i32(lane_index);',
+      ...(ranks ? ['  let subgroupRank = i32(subgroupExclusiveAdd(1u));', '  let subgroupLanes = i32(subgroupAdd(1u));'] : []),
       ...body.map((line) => `  ${line}`),
       '}',
       '',

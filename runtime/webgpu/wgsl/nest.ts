@@ -49,7 +49,7 @@ function byWorkgroup(module: Module, emitter: Emitter, kernel: NestKernel, group
   const point = decompose(emitter, 'point', outerShape);
   const scratch = module.shared(`array<f32, ${size}>`);
   emitter.open(new Map(outer.map((axis, n) => [axis, point.names[n] as string])));
-  for (const reduce of shared) cooperate(emitter, reduce, size, scratch);
+  for (const reduce of shared) cooperate(module, emitter, reduce, size, scratch);
   if (inner.length === 0) {
     emitter.open(new Map());
     for (const store of kernel.stores) writeStore(module, emitter, store);
