@@ -17,8 +17,8 @@ function mergeMaps(base: MapNode, over: MapNode): MapNode {
   const entries = new Map<string, MapEntry>(base.entries);
   for (const [key, entry] of over.entries) {
     const below = entries.get(key);
-    // `default: null` is a value: the param is null where no source has it.
-    if (isNull(entry.value) && below && key !== 'default') entries.delete(key);
+    // `default: null` is a value: the param is null where no source has it. So is `if_null: null`.
+    if (isNull(entry.value) && below && key !== 'default' && key !== 'if_null') entries.delete(key);
     else if (below) entries.set(key, { key: entry.key, value: mergeNodes(below.value, entry.value, key) });
     else entries.set(key, entry);
   }

@@ -14,6 +14,7 @@ export interface ParamSpec {
   config?: string | string[];
   gguf?: string | string[];
   default?: ConstantField | (ConstantField)[];
+  if_null?: ConstantField | (ConstantField)[];
   type?: 'number' | 'integer' | 'boolean' | 'text' | 'list' | 'map';
   one_of?: ConstantField[];
   description?: string;

@@ -55,7 +55,8 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
   const given = new Map<string, ParamValue | undefined>();
   for (const param of params.values()) {
     const found = sourceValue(reporter, param, sources, within);
-    if (found) given.set(param.name, found.value);
+    if (found === 'null') useNullValue(params, param);
+    else if (found) given.set(param.name, found.value);
   }
   const order = inOrder(reporter, params, given);
   // A param without a value yet is undefined: what depends on it fails silently, because its own failure is reported.
@@ -98,8 +99,14 @@ function field(param: Param, key: string): SourceNode | undefined {
   return param.entry.value.kind === 'map' ? param.entry.value.entries.get(key)?.value : undefined;
 }
 
-/** The value that a source outside the spec has for a param. */
-function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): { readonly value: ParamValue | undefined } | undefined {
+/** An explicit null in a file is `if_null`, where the spec gives one; an absent key is the default. */
+function useNullValue(params: Map<string, Param>, param: Param): void {
+  const fallback = field(param, 'if_null');
+  if (fallback) params.set(param.name, { ...param, fallback, fallbackPath: pointer(param.path, 'if_null') });
+}
+
+/** The value that a source outside the spec has for a param; `null` where the only key that is there holds null. */
+function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): { readonly value: ParamValue | undefined } | 'null' | undefined {
   const set = sources.set;
   if (set && Object.hasOwn(set, param.name)) {
     const value = set[param.name];
@@ -107,10 +114,13 @@ function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, wi
   }
   if (sources.config) {
     const nested = within.map((key) => sources.config?.[key]).find(isRecord);
+    let isNull = false;
     for (const key of textList(field(param, 'config'))) {
       const value = (nested ? lookUp(nested, key) : undefined) ?? lookUp(sources.config, key);
       if (value !== undefined) return typed(reporter, param, value, `config.json's ${key}`);
+      isNull ||= holdsNull(nested ?? {}, key) || holdsNull(sources.config, key);
     }
+    if (isNull) return 'null';
   }
   if (sources.gguf) {
     const architecture = String(sources.gguf['general.architecture'] ?? '');
@@ -128,7 +138,8 @@ function commandLineValue(text: string, param: Param): ParamValue {
   const type = field(param, 'type');
   if (type?.kind === 'scalar' && type.value === 'text') return text;
   try {
-    return toParamValue(JSON.parse(text)) ?? text;
+    const value = toParamValue(JSON.parse(text));
+    return value === undefined ? text : value;
   } catch {
     return text;
   }
@@ -153,6 +164,14 @@ export function lookUp(config: Readonly<Record<string, unknown>>, key: string): 
   }
   const nested = Object.hasOwn(config, head) ? config[head] : undefined;
   return isRecord(nested) ? lookUp(nested, rest) : undefined;
+}
+
+/** Whether a dotted key is there and null. */
+function holdsNull(config: Readonly<Record<string, unknown>>, key: string): boolean {
+  if (Object.hasOwn(config, key)) return config[key] === null;
+  const dot = key.indexOf('.');
+  const nested = dot > 0 && Object.hasOwn(config, key.slice(0, dot)) ? config[key.slice(0, dot)] : undefined;
+  return isRecord(nested) && holdsNull(nested, key.slice(dot + 1));
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
