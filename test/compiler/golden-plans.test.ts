@@ -1,13 +1,12 @@
 /** Every golden checkpoint's plan, interpreted kernel by kernel in float64: fused = unfused = reference. */
-import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildPlan } from '../../compiler/build-plan.ts';
 import { targets } from '../../compiler/targets.ts';
 import { expectSameAsReference } from '../support/same-as-reference.ts';
-import { goldenFolder, openModel } from '../support/model-folder.ts';
+import { checkpointNames, goldenFolder, openModel } from '../support/model-folder.ts';
 
-const names = readdirSync(goldenFolder, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name);
+const names = checkpointNames(goldenFolder);
 const capacity = { maxTokens: 8, context: 16, maxLogitRows: 8 };
 
 /** Kernels of the fused plan that come from layer 1, the first where every family has settled. */

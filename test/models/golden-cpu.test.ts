@@ -1,35 +1,9 @@
-/** Every golden checkpoint on the CPU backend, against what transformers computed for it, on one and on three threads. */
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { buildPlan } from '../../compiler/build-plan.ts';
+/** Every golden checkpoint on the CPU backend, against what transformers computed for it, on one to three threads. */
+import { describe } from 'vitest';
 import { createCpuBackend } from '../../runtime/cpu/backend.ts';
-import { compareWithGolden, readGolden } from '../support/golden.ts';
-import { goldenFolder, openModel } from '../support/model-folder.ts';
+import { onPlans, testCheckpoints } from '../support/golden-suite.ts';
+import { goldenFolder } from '../support/model-folder.ts';
 
-const limit = 1e-4;
-const names = readdirSync(goldenFolder, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name);
-
-describe.each([1, 3])('golden checkpoints on the cpu backend, %d threads', (threads) => {
-  test.each(names)('%s', async (name) => {
-    const folder = path.join(goldenFolder, name);
-    const golden = await readGolden(folder);
-    const opened = await openModel(folder);
-    const backend = await createCpuBackend({ threads });
-    const context = golden.ids.length + (golden.generated?.length ?? 0);
-    const capacity = { maxTokens: golden.ids.length, context, maxLogitRows: golden.ids.length };
-    const plan = buildPlan(opened.graph, backend.target, capacity, { outputs: opened.graph.outputs.map((o) => o.name) });
-    const executor = await backend.load(plan, opened.weights, 'test');
-    try {
-      const errors = await compareWithGolden(executor, golden);
-      for (const [output, error] of Object.entries(errors.hidden)) expect(error, output).toBeLessThanOrEqual(limit);
-      expect(errors.logits).toBeLessThanOrEqual(limit);
-      expect(errors.generated).toBeLessThanOrEqual(limit);
-      expect(errors.tokens).toEqual(Array.from(golden.generated ?? []));
-      expect(errors.decode).toBeLessThanOrEqual(2e-5);
-    } finally {
-      await executor.dispose();
-      await opened.dispose();
-    }
-  });
+describe.each([[1, 'layers'], [2, 'logits'], [3, 'layers']] as const)('golden checkpoints on the cpu backend, %d threads, keeping %s', (threads, keep) => {
+  testCheckpoints(goldenFolder, onPlans(() => createCpuBackend({ threads }), keep));
 });

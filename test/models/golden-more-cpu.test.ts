@@ -1,35 +1,9 @@
-/** The further checkpoints (test/golden-more) on the CPU backend: all of them on one thread. */
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
-import { buildPlan } from '../../compiler/build-plan.ts';
+/** The further checkpoints (test/golden-more) on the CPU backend: the plans that users run, and those that keep each layer's output. */
+import { describe } from 'vitest';
 import { createCpuBackend } from '../../runtime/cpu/backend.ts';
-import { compareWithGolden, readGolden } from '../support/golden.ts';
-import { openModel } from '../support/model-folder.ts';
+import { onPlans, testCheckpoints } from '../support/golden-suite.ts';
+import { furtherFolder } from '../support/model-folder.ts';
 
-const root = fileURLToPath(new URL('../golden-more', import.meta.url));
-const limit = 1e-4;
-const names = readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name);
-
-describe('further checkpoints on the cpu backend', () => {
-  test.each(names)('%s', async (name) => {
-    const folder = path.join(root, name);
-    const golden = await readGolden(folder);
-    const { graph, weights, dispose } = await openModel(folder);
-    const backend = await createCpuBackend({ threads: 1 });
-    const context = golden.ids.length + (golden.generated?.length ?? 0);
-    const capacity = { maxTokens: golden.ids.length, context, maxLogitRows: golden.ids.length };
-    const executor = await backend.load(buildPlan(graph, backend.target, capacity), weights, 'test');
-    try {
-      const errors = await compareWithGolden(executor, golden);
-      expect(errors.logits).toBeLessThanOrEqual(limit);
-      expect(errors.generated).toBeLessThanOrEqual(limit);
-      expect(errors.tokens).toEqual(Array.from(golden.generated ?? []));
-      expect(errors.decode).toBeLessThanOrEqual(2e-5);
-    } finally {
-      await executor.dispose();
-      await dispose();
-    }
-  });
+describe.each(['logits', 'layers'] as const)('further checkpoints on the cpu backend, keeping %s', (keep) => {
+  testCheckpoints(furtherFolder, onPlans(() => createCpuBackend({ threads: 1 }), keep));
 });

@@ -51,43 +51,57 @@ export function hiddenNames(golden: Golden): string[] {
   return golden.hidden.map((_, n) => (n === 0 ? 'embeddings' : n === last ? 'final' : `hidden.${n - 1}`));
 }
 
+/** Largest absolute differences. */
 export interface GoldenErrors {
+  /** By output name; empty where the executor keeps logits alone. */
   readonly hidden: Readonly<Record<string, number>>;
+  /** Of the prompt's logits, or of an encoder's last state. */
   readonly logits: number;
   /** Of the logits of the greedy continuation. */
   readonly generated: number;
   readonly tokens: readonly number[];
-  /** Token-by-token logits of the prompt against the ones from one step. */
+  /** Logits of the prompt fed token by token, against the ones from one step. */
   readonly decode: number;
+  /** Logits of the prompt fed in pieces of a few tokens, against the ones from one step. */
+  readonly chunked: number;
 }
 
-/** Errors of an executor with an empty state: one step over the prompt, the greedy continuation, then the prompt token by token. */
-export async function compareWithGolden(executor: Executor, golden: Golden): Promise<GoldenErrors> {
-  const { ids } = golden;
-  const names = hiddenNames(golden);
-  const encoder = golden.lastHidden !== undefined;
-  const prompt = await executor.step({ ids, past: 0, logitRows: ids.length }, encoder ? [...new Set([...names, 'final'])] : [...names, 'logits']);
-  const hidden = Object.fromEntries(names.map((name, n) => [name, maxDifference(prompt.outputs.get(name), golden.hidden[n] ?? new Float32Array())]));
-  if (golden.lastHidden) return { hidden, logits: maxDifference(prompt.outputs.get('final'), golden.lastHidden), generated: 0, tokens: [], decode: 0 };
+/** Tokens of a piece: divides no golden prompt, so that the last piece is a short one. */
+const chunk = 5;
 
-  const logits = prompt.outputs.get('logits') ?? new Float32Array();
-  // A masked language model: an encoder with a head.
-  if (!golden.generated) return { hidden, logits: maxDifference(logits, golden.logits ?? new Float32Array()), generated: 0, tokens: [], decode: 0 };
+/**
+ * Errors of an executor with an empty state: one step over the prompt, the greedy continuation, then the prompt in pieces and token
+ * by token. `hidden`: whether the executor keeps every layer's output.
+ */
+export async function compareWithGolden(executor: Executor, golden: Golden, { hidden: keepsHidden = true } = {}): Promise<GoldenErrors> {
+  const { ids } = golden;
+  const names = keepsHidden ? hiddenNames(golden) : [];
+  const result = golden.lastHidden ? 'final' : 'logits';
+  const prompt = await executor.step({ ids, past: 0, logitRows: ids.length }, [...new Set([...names, result])]);
+  const hidden = Object.fromEntries(names.map((name, n) => [name, maxDifference(prompt.outputs.get(name), golden.hidden[n] ?? new Float32Array())]));
+  const logits = prompt.outputs.get(result) ?? new Float32Array();
+  const errors = { hidden, logits: maxDifference(logits, golden.lastHidden ?? golden.logits ?? new Float32Array()) };
+  // An encoder sees all of its text at once: there is nothing to continue.
+  if (!golden.generated) return { ...errors, generated: 0, tokens: [], decode: 0, chunked: 0 };
+
   const width = logits.length / ids.length;
-  const count = golden.generated.length;
   const rows = [logits.subarray(logits.length - width)];
   const tokens = [prompt.argmax];
-  for (let n = 1; n < count; n++) {
+  for (let n = 1; n < golden.generated.length; n++) {
     const step = await executor.step({ ids: Int32Array.of(tokens[n - 1] ?? 0), past: ids.length + n - 1, logitRows: 1 }, ['logits']);
     rows.push(step.outputs.get('logits') ?? new Float32Array());
     tokens.push(step.argmax);
   }
   const generated = Math.max(...rows.map((row, n) => maxDifference(row, golden.generatedLogits?.subarray(n * width, (n + 1) * width) ?? new Float32Array())));
 
-  let decode = 0;
-  for (let n = 0; n < ids.length; n++) {
-    const step = await executor.step({ ids: ids.subarray(n, n + 1), past: n, logitRows: 1, ropeLength: ids.length }, ['logits']);
-    decode = Math.max(decode, maxDifference(step.outputs.get('logits'), logits.subarray(n * width, (n + 1) * width)));
-  }
-  return { hidden, logits: maxDifference(logits, golden.logits ?? new Float32Array()), generated, tokens, decode };
+  const inPieces = async (size: number): Promise<number> => {
+    let worst = 0;
+    for (let past = 0; past < ids.length; past += size) {
+      const piece = ids.subarray(past, past + size);
+      const step = await executor.step({ ids: piece, past, logitRows: piece.length, ropeLength: ids.length }, ['logits']);
+      worst = Math.max(worst, maxDifference(step.outputs.get('logits'), logits.subarray(past * width, (past + piece.length) * width)));
+    }
+    return worst;
+  };
+  return { ...errors, generated, tokens, chunked: await inPieces(chunk), decode: await inPieces(1) };
 }

@@ -16,6 +16,15 @@ import type { ReadFile } from '../../compiler/load.ts';
 
 export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url));
 export const goldenFolder = fileURLToPath(new URL('../golden', import.meta.url));
+/** Checkpoints of families that test/golden has not. */
+export const furtherFolder = fileURLToPath(new URL('../golden-more', import.meta.url));
+/** Checkpoints with config.json switches that those leave alone. */
+export const variantsFolder = fileURLToPath(new URL('../variants', import.meta.url));
+
+/** The folders of checkpoints in a folder, by name. */
+export function checkpointNames(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name);
+}
 
 export const readDisk: ReadFile = (file) => (existsSync(file) ? readFileSync(file) : undefined);
 
