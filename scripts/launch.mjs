@@ -100,6 +100,8 @@ switch (mode) {
     await peel(args);
     break;
   case 'start': {
+    install(false);
+    await ready();
     const nano = path.join(root, 'models', 'nano', 'nano-llama');
     process.stderr.write('nano-llama, a small LLaMA that learned from Shakespeare, compiled from models/llama.yaml, writes:\n\n');
     await peel(['run', nano, '--prompt', 'ROMEO:\n', '--max-tokens', '240', '--temperature', '0.8', '--seed', '1', ...args]);

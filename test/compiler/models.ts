@@ -8,16 +8,6 @@ import type { Model } from '../../compiler/model.ts';
 import { resolveModel } from '../../compiler/resolve.ts';
 import type { ParamSources } from '../../compiler/resolve/params.ts';
 
-/** Milliseconds of processor time since the last call of the returned function: what a limit on time means on a busy machine. */
-export function stopwatch(): () => number {
-  let last = process.cpuUsage();
-  return () => {
-    const spent = process.cpuUsage(last);
-    last = process.cpuUsage();
-    return (spent.user + spent.system) / 1000;
-  };
-}
-
 export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url));
 export const readFile = (path: string): Uint8Array | undefined => (existsSync(path) ? readFileSync(path) : undefined);
 

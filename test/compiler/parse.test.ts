@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '../../compiler/diagnostics.ts';
 import { parseSpec } from '../../compiler/parse.ts';
-import { stopwatch } from './models.ts';
+import { stopwatch } from '../support/stopwatch.ts';
 import { nodeAt, plainValue } from '../../compiler/source.ts';
 
 const codes = (text: string | Uint8Array): string[] => parseSpec(text, 'a.yaml').diagnostics.map((d) => d.code);

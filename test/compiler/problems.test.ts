@@ -5,7 +5,8 @@ import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import { DIAGNOSTIC_CODES } from '../../compiler/diagnostic-codes.ts';
 import { checkSpec, resolveModel } from '../../compiler/resolve.ts';
 import type { ParamSources } from '../../compiler/resolve/params.ts';
-import { loadText, stopwatch } from './models.ts';
+import { stopwatch } from '../support/stopwatch.ts';
+import { loadText } from './models.ts';
 
 const small = (changes: Record<string, string> = {}): string => {
   const parts: Record<string, string> = {

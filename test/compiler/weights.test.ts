@@ -9,7 +9,8 @@ import { fileShape, preflight } from '../../compiler/preflight.ts';
 import type { TensorHeader } from '../../compiler/preflight.ts';
 import { resolveModel } from '../../compiler/resolve.ts';
 import { recipeView } from '../../runtime/weights/provider.ts';
-import { loadText, resolved, stopwatch } from './models.ts';
+import { stopwatch } from '../support/stopwatch.ts';
+import { loadText, resolved } from './models.ts';
 
 const spec = (weights: string): string => `peel: 1
 name: small

@@ -99,7 +99,7 @@ describe('threads', () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     const team = await startTeam(2, await WebAssembly.compile(module.finish({ initial: 1, maximum: 1, shared: true })), memory);
     const words = new Int32Array(memory.buffer);
-    for (let n = 0; n < 500 && Atomics.load(words, control.failed / 4) === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let n = 0; n < 5000 && Atomics.load(words, control.failed / 4) === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(Atomics.load(words, control.failed / 4)).toBe(1);
     await team.dispose();
   });
@@ -125,7 +125,7 @@ describe('threads', () => {
       const built = buildSync({ stdin: { contents: entry, resolveDir: root, loader: 'ts' }, bundle: true, platform: 'node', format: 'esm', write: false });
       writeFileSync(file, built.outputFiles[0]?.text ?? '');
       for (const mode of ['dispose', 'forget']) {
-        const { status, stdout, stderr } = spawnSync(process.execPath, [file, mode], { encoding: 'utf8', timeout: 30_000 });
+        const { status, stdout, stderr } = spawnSync(process.execPath, [file, mode], { encoding: 'utf8', timeout: 150_000 });
         expect(stderr).toBe('');
         expect(stdout.trim()).toBe(new Array(8).fill(2).join());
         expect(status).toBe(0);

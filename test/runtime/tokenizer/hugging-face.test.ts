@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { PeelError } from '../../../compiler/diagnostics.ts';
 import { huggingFaceTokenizer } from '../../../runtime/tokenizer/hugging-face.ts';
+import { stopwatch } from '../../support/stopwatch.ts';
 import { byteLevel, unigram } from './small.ts';
 
 const bpe = huggingFaceTokenizer(byteLevel(), { bos_token: '<s>', eos_token: { content: '</s>' }, chat_template: "{{ bos_token }}{% for m in messages %}<|user|>{{ m['content'] | trim }}</s>{% endfor %}" });
@@ -82,11 +83,11 @@ describe('a chat', () => {
   ];
   it.each(hostile)('stops %j', (template, says) => {
     const tokenizer = huggingFaceTokenizer(byteLevel(), { chat_template: template });
-    const start = performance.now();
+    const time = stopwatch();
     const error = problem(() => tokenizer.chat([{ role: 'user', content: 'hi' }]));
     expect(error.exitCode).toBe(12);
     expect(error.message).toMatch(says);
-    expect(performance.now() - start).toBeLessThan(4000);
+    expect(time()).toBeLessThan(4000);
   });
 });
 
