@@ -30,17 +30,17 @@ export function kernelCost(kernel: Kernel, buffers: ReadonlyMap<BufferId, Buffer
   switch (kernel.kind) {
     case 'nest': {
       const points = size(kernel.space, step);
-      return { flops: kernel.stores.reduce((n, s) => n + points * operations(s.value, step), 0), bytes };
+      return { flops: kernel.stores.reduce((n, s) => n + points * operations(s.value), 0), bytes };
     }
     case 'linear': {
       const rows = size(kernel.rowShape, step);
       const total = kernel.weights.reduce((n, w) => n + w.rows, 0);
-      const behind = kernel.stores.reduce((n, s) => n + (s.to - s.from) * operations(s.value, step), 0);
-      return { flops: rows * (2 * total * kernel.k + kernel.k * operations(kernel.input, step) + behind), bytes: bytes + weightBytes(kernel, rows, bytesOf, buffers) };
+      const behind = kernel.stores.reduce((n, s) => n + (s.to - s.from) * operations(s.value), 0);
+      return { flops: rows * (2 * total * kernel.k + kernel.k * operations(kernel.input) + behind), bytes: bytes + weightBytes(kernel, rows, bytesOf, buffers) };
     }
     case 'attention': {
       const [tokens, keys] = [largest('T', step), largest(kernel.keys, step)];
-      const perKey = 2 * kernel.headDim + 2 * kernel.valueDim + 4 + operations(kernel.score, step);
+      const perKey = 2 * kernel.headDim + 2 * kernel.valueDim + 4 + operations(kernel.score);
       const row = 4 * kernel.kvHeads * (kernel.headDim + (kernel.key.buffer === kernel.value.buffer ? 0 : kernel.valueDim));
       return { flops: tokens * kernel.heads * keys * perKey, bytes: bytes + keys * row + bytesOf(kernel.query.buffer) };
     }
@@ -77,12 +77,12 @@ function spaceOf(kernel: Kernel): Shape {
 }
 
 /** Arithmetic of one element; what reduces add to it is spread over the row that they serve. */
-function operations(x: Scalar, step: Capacity): number {
-  const inside = x.op === 'reduce' ? 0 : operands(x).reduce((n, o) => n + operations(o, step), 0);
+export function operations(x: Scalar): number {
+  const inside = x.op === 'reduce' ? 0 : operands(x).reduce((n, o) => n + operations(o), 0);
   switch (x.op) {
     case 'const': case 'arg': case 'load': case 'accumulator': case 'index': return 0;
     case 'unary': case 'binary': case 'select': return inside + 1;
-    case 'reduce': return 1 + operations(x.body, step);
+    case 'reduce': return 1 + operations(x.body);
     default: return x satisfies never;
   }
 }

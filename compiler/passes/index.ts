@@ -2,6 +2,7 @@
 import { checkSchedule } from '../kernels/verify.ts';
 import { closeSchedule, openSchedule } from '../kernels/sources.ts';
 import { attentionPass } from './attention.ts';
+import { chainedNestsPass } from './chained-nests.ts';
 import { commonSubexpressionsPass } from './graph/common-subexpressions.ts';
 import { deadCodePass } from './graph/dead-code.ts';
 import { foldConstantsPass } from './graph/fold-constants.ts';
@@ -20,7 +21,7 @@ import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
 
 export const graphPasses: readonly GraphPass[] = [foldConstantsPass, commonSubexpressionsPass, deadCodePass];
 export const kernelPasses: readonly KernelPass[] = [
-  attentionPass, rotaryTablesPass, inlinePass, forwardCopiesPass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, siblingNestsPass,
+  attentionPass, rotaryTablesPass, inlinePass, forwardCopiesPass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, chainedNestsPass, siblingNestsPass,
 ];
 
 const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse === 'boolean' ? fuse : !fuse.without.includes(name));

@@ -8,7 +8,7 @@ import { isHeavy, isLayout, occurrences, repetition, type Occurrence } from './c
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace } from './workspace.ts';
 import type { Buffer, Kernel, NestKernel, Schedule, Store } from '../kernels/types.ts';
-import type { Scalar } from '../kernels/scalar.ts';
+import type { Scalar, Shape } from '../kernels/scalar.ts';
 import type { KernelPass, KernelPassContext } from './types.ts';
 
 /** Beyond this many nodes an expression costs more to compile than its kernel saves. */
@@ -84,18 +84,21 @@ function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel
         const again = uses.some((u) => [...u.context].some((a) => a >= u.rank));
         if (again || consumerSpace[0] !== space[0]) return '';
       }
-      const size = expressions.reduce((n, x) => n + countNodes(x), 0) + uses.length * countNodes(value);
-      if (layout && uses.length <= 2) return undefined;
-      if (size > MOST_NODES) return `the joined expression would have ${size} nodes`;
-      const { elements, reduces, nested } = repetition(value, space, uses);
-      if (nested) return 'its reduction would be repeated inside another';
-      if (reduces > 2) return `its reduction would be computed ${Math.round(reduces)} times over`;
-      const most = isHeavy(value) ? MOST_REPEATS : MOST_REPEATS * 2;
-      if (!layout && elements > most) return `it would be computed ${Math.round(elements)} times over`;
-      return undefined;
+      return layout && uses.length <= 2 ? undefined : repeatsTooMuch({ value, space, layout }, expressions, uses);
     }
     default: return consumer satisfies never;
   }
+}
+
+/** Why computing a nest's value wherever these expressions read it would repeat too much. */
+export function repeatsTooMuch({ value, space, layout }: { readonly value: Scalar; readonly space: Shape; readonly layout: boolean }, expressions: readonly Scalar[], uses: readonly Occurrence[]): string | undefined {
+  const size = expressions.reduce((n, x) => n + countNodes(x), 0) + uses.length * countNodes(value);
+  if (size > MOST_NODES) return `the joined expression would have ${size} nodes`;
+  const { elements, reduces, nested } = repetition(value, space, uses);
+  if (nested) return 'its reduction would be repeated inside another';
+  if (reduces > 2) return `its reduction would be computed ${Math.round(reduces)} times over`;
+  const most = isHeavy(value) ? MOST_REPEATS : MOST_REPEATS * 2;
+  return !layout && elements > most ? `it would be computed ${Math.round(elements)} times over` : undefined;
 }
 
 /** Elementwise work on what a product gave: it goes behind the product (see the epilogue pass) rather than into a reduction that reads it again, or into other rows. */

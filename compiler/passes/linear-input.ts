@@ -1,18 +1,16 @@
 /**
  * What stands before a product moves into the reading of its input: light arithmetic, and a norm, whose statistics the product's
- * kernel then computes once a row.
+ * kernel then computes. Where several products read it, or one many times over, costs decide whether a kernel of its own does it once.
  */
 import { hasReduce } from '../kernels/scalar-expression.ts';
 import { hasFunctions, hasIndirectLoad, isLayout } from './cost.ts';
+import { inputChoice } from './fusion-costs.ts';
 import { exceeds } from './limits.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
 import { freeAxes, sourcesOf, visitScalar } from '../kernels/scalar-expression.ts';
 import type { Kernel, LinearKernel } from '../kernels/types.ts';
 import type { KernelPass } from './types.ts';
-
-/** A norm computed by more products than this is cheaper computed once. */
-const MOST_READERS = 4;
 
 export const linearInputPass: KernelPass = {
   name: 'linear-input',
@@ -33,7 +31,10 @@ export const linearInputPass: KernelPass = {
       if (hasReduce(value) && !target.linearPrologue) { refuse(`${target.name} would compute its statistics again for every block of rows`); continue; }
       if (hasFunctions(value)) { refuse('its functions would be computed again for every block of rows'); continue; }
       if (hasIndirectLoad(value) && !isLayout(value)) { refuse('it looks up rows'); continue; }
-      if (readers.length > MOST_READERS) { refuse(`${readers.length} products read it`); continue; }
+      const products = readers.map((r) => w.at(r)).filter((k) => k?.kind === 'linear');
+      const { times, again, once } = inputChoice(value, products, target);
+      const weighed = times > 1 ? `${times} times a token, ${flops(again)} more than once; a kernel of its own costs ${flops(once)}` : 'once a token';
+      if (again > once) { refuse(`${names(w, readers)} would compute it ${weighed}`); continue; }
       const fused = readers.map((r) => inlineIntoKernel(w.at(r) as Kernel, { buffer: p.buffer.id, value }));
       const wrong = fused.map((k) => (k?.kind === 'linear' ? (dependsOnK(k) ? 'its statistics are not those of a row' : exceeds(k, target)) : 'it is not read as an input'));
       const reason = wrong.find((x) => x !== undefined);
@@ -43,10 +44,16 @@ export const linearInputPass: KernelPass = {
         w.replace(r, { ...kernel, nodes: mergedNodes(p.kernel, kernel) });
       });
       w.remove(place);
-      record(true, label, `${what} computed in front of ${names(w, readers)}${hasReduce(value) ? ', once a row' : ''}`);
+      record(true, label, `${what} computed in front of ${names(w, readers)}, ${weighed}`);
     }
     return w.finish();
   },
+};
+
+/** 12345 -> about 12 kFLOP */
+const flops = (n: number): string => {
+  const [by, unit] = n >= 1e9 ? [1e9, 'G'] : n >= 1e6 ? [1e6, 'M'] : n >= 1e3 ? [1e3, 'k'] : [1, ''];
+  return `${Number((n / by).toPrecision(2))} ${unit}FLOP`;
 };
 
 const names = (w: Workspace, places: readonly Place[]): string => [...new Set(places.map((r) => w.at(r)?.origin.label ?? ''))].join(', ');

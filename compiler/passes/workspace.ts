@@ -41,8 +41,8 @@ export class Workspace {
     return made;
   }
 
-  /** Places of kernels that read the buffer, in order. */
-  readers(id: BufferId): Place[] { return [...(this.readersOf.get(id) ?? [])].sort((a, b) => a - b); }
+  /** Places of kernels that read one of the buffers, in order. */
+  readers(...ids: readonly BufferId[]): Place[] { return [...new Set(ids.flatMap((id) => [...(this.readersOf.get(id) ?? [])]))].sort((a, b) => a - b); }
   writers(id: BufferId): Place[] { return [...(this.writersOf.get(id) ?? [])].sort((a, b) => a - b); }
   /** The only kernel that writes the buffer. */
   writer(id: BufferId): { readonly place: Place; readonly kernel: Kernel } | undefined {

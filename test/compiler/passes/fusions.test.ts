@@ -34,7 +34,7 @@ const fired = (plan: ExecutionPlan, pass: string): number => plan.fusions.filter
 describe('passes', () => {
   it('have names and descriptions', () => {
     expect(kernelPasses.map((p) => p.name)).toEqual([
-      'attention', 'rotary-tables', 'inline', 'forward-copies', 'gated-product', 'sibling-linears', 'epilogue', 'inline-rest', 'linear-input', 'sibling-nests',
+      'attention', 'rotary-tables', 'inline', 'forward-copies', 'gated-product', 'sibling-linears', 'epilogue', 'inline-rest', 'linear-input', 'chained-nests', 'sibling-nests',
     ]);
     for (const p of kernelPasses) expect(p.description.length).toBeGreaterThan(10);
   });
@@ -61,6 +61,51 @@ describe('norm into the product', () => {
   it('is left out where something else needs the result', async () => {
     const plan = await planned(graph((b, x) => { const n = normed(b, x); return b.add(n, b.linear(n, b.weight('w', [12, 12]))); }));
     expect(refusals(plan, 'linear-input').join()).toContain('reads it too, so that it must be stored');
+  });
+});
+
+describe('a norm that several products read', () => {
+  const wide = (readers: number, width: number): Graph => {
+    const b = new GraphBuilder('wide');
+    const x = b.within({ label: 'embeddings' }, () => b.linear(b.gather(b.weight('table', [17, 12]), b.input('ids')), b.weight('w', [width, 12])));
+    const normed = b.within({ label: 'norm' }, () => b.norm('rms', x, 1e-5));
+    const parts = Array.from({ length: readers }, (_, n) => b.within({ label: `product${n}` }, () => {
+      const y = b.linear(normed, b.weight(`w${n}`, [6, width]));
+      return b.linear(y, b.weight(`v${n}`, [6, 6]));
+    }));
+    b.output('logits', b.within({ label: 'head' }, () => b.linear(b.map(parts, parts.map((_, n) => arg(n)).reduce((a, c) => add(a, c))), b.weight('head', [5, 6]))));
+    return b.finish();
+  };
+  const apart = { fuse: { without: ['sibling-linears'] } };
+
+  it('is computed in front of each where that costs less than a kernel', async () => {
+    const g = wide(3, 64);
+    const plan = buildPlan(g, targets.cpu, capacity, apart);
+    await expectSameAsReference(g, plan);
+    expect(plan.fusions.filter((f) => f.pass === 'linear-input' && f.fired).map((f) => f.reason).join()).toContain('3 times a token, 770 FLOP more than once; a kernel of its own costs 8.3 kFLOP');
+  });
+  it('is computed once, and stored, where it does not', async () => {
+    const g = wide(12, 256);
+    const plan = buildPlan(g, targets.cpu, capacity, apart);
+    await expectSameAsReference(g, plan);
+    expect(refusals(plan, 'linear-input').join()).toMatch(/product0, product1.* would compute it 12 times a token, 17 kFLOP more than once; a kernel of its own costs 9 kFLOP/);
+    expect(plan.kernels.some((k) => k.kind === 'nest' && k.origin.label === 'norm')).toBe(true);
+  });
+});
+
+describe('a nest behind a nest', () => {
+  const both = (b: GraphBuilder, x: Node): Node => {
+    const sum = b.within({ label: 'sum' }, () => b.add(x, b.norm('rms', b.linear(x, b.weight('w', [12, 12])), 1e-6)));
+    return b.within({ label: 'next' }, () => b.add(sum, b.linear(b.mul(b.norm('rms', sum, 1e-6), b.weight('norm', [12])), b.weight('v', [12, 12]))));
+  };
+  it('becomes one kernel with it that stores both', async () => {
+    const plan = await planned(graph(both), targets.webgpuSoftware);
+    expect(fired(plan, 'chained-nests')).toBe(1);
+    expect(plan.kernels.filter((k) => k.kind === 'nest' && k.origin.label === 'sum').map((k) => (k.kind === 'nest' ? k.stores.length : 0))).toEqual([2]);
+  });
+  it('stays apart where the device binds too few buffers, and that is said', async () => {
+    const plan = await planned(graph(both), { ...targets.webgpuSoftware, maxStorageBuffers: 4 });
+    expect(refusals(plan, 'chained-nests').join()).toContain('it would bind 5 buffers, WebGPU in software has 4');
   });
 });
 
