@@ -25,7 +25,7 @@ if (!graph) throw new Error('the model did not lower');
 const clock = (): number => performance.now();
 const backend = await createCpuBackend({ threads });
 const planning = clock();
-const plan = buildPlan(graph, backend.target, { maxTokens: 64, context: 1024, maxLogitRows: 1 });
+const plan = buildPlan(graph, backend.target, { maxTokens: 512, context: 1100, maxLogitRows: 1 });
 const loading = clock();
 const noise = Float32Array.from({ length: 1 << 20 }, (_, i) => ((i * 7919) % 2003) / 20030 - 0.05);
 const shapes = new Map(graph.weights.map((w) => [w.slot, w.shape.reduce((p, d) => p * d, 1)]));
@@ -49,10 +49,14 @@ async function times(count: number, run: (n: number) => Promise<unknown>): Promi
   return `${list[0]?.toFixed(1)} ms best, ${list[Math.floor(count / 2)]?.toFixed(1)} median`;
 }
 
-const ids = Int32Array.from({ length: 64 }, (_, t) => (t * 37) % 49152);
-const first = await times(1, () => executor.step({ ids, past: 0, logitRows: 1 }));
-const prefill = await times(6, () => executor.step({ ids, past: 0, logitRows: 1 }));
-const decode = await times(24, (n) => executor.step({ ids: Int32Array.of(n), past: 64 + n, logitRows: 1 }));
-process.stdout.write(`${executor.report.description}; ${plan.kernels.length} kernels; plan ${(loading - planning).toFixed(0)} ms, load ${(loaded - loading).toFixed(0)} ms\n` +
-  `first prefill of 64: ${first}; prefill of 64: ${prefill}; decode at 64..88: ${decode}; weights ${(plan.memory.weights / 1e6).toFixed(0)} MB\n`);
+const ids = (count: number): Int32Array => Int32Array.from({ length: count }, (_, t) => (t * 37) % 49152);
+const results: string[] = [];
+for (const count of [128, 512]) {
+  const first = await times(1, () => executor.step({ ids: ids(count), past: 0, logitRows: 1 }));
+  results.push(`prefill of ${count}: ${await times(count > 200 ? 3 : 5, () => executor.step({ ids: ids(count), past: 0, logitRows: 1 }))} (first ${first})`);
+}
+await executor.step({ ids: ids(512), past: 512, logitRows: 1 });
+for (const past of [128, 1024]) results.push(`decode at ${past}: ${await times(15, (n) => executor.step({ ids: Int32Array.of(n), past: past + n, logitRows: 1 }))}`);
+process.stdout.write(`${executor.report.description}; ${plan.kernels.length} kernels; plan ${(loading - planning).toFixed(0)} ms, load ${(loaded - loading).toFixed(0)} ms; ` +
+  `weights ${(plan.memory.weights / 1e6).toFixed(0)} MB\n  ${results.join('\n  ')}\n`);
 await executor.dispose();

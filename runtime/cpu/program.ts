@@ -32,9 +32,14 @@ export interface Program {
   readonly barriers: number;
 }
 
-interface KernelFunction {
-  readonly handle: FunctionHandle;
+/** Working memory that a kernel asks for: of each thread, and of all of them together. */
+interface Demand {
   readonly scratchBytes: number;
+  readonly sharedBytes?: number;
+}
+
+interface KernelFunction extends Demand {
+  readonly handle: FunctionHandle;
 }
 
 export const pageBytes = 65536;
@@ -56,10 +61,11 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
     return { kernel, buffers, made };
   });
   const scratchBytes = Math.ceil(Math.max(64, ...calls.map((c) => c.made.scratchBytes)) / 64) * 64 + 64;
+  const sharedBytes = Math.ceil(Math.max(0, ...calls.map((c) => c.made.sharedBytes ?? 0)) / 64) * 64;
   const barrier = defineBarrier(module, threads);
   const step = module.function('step', ['i32'], undefined);
   const [thread] = step.params;
-  const scratch = step.let(add(i32(memory.end), mul(thread, i32(scratchBytes))));
+  const scratch = step.let(add(i32(memory.end + sharedBytes), mul(thread, i32(scratchBytes))));
   const meetings = barriersBefore(plan);
   calls.forEach(({ kernel, buffers, made }, position) => {
     if (threads > 1 && meetings.has(position)) step.run(barrier, thread);
@@ -71,7 +77,7 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   module.export('step', step.handle);
   module.export('serve', defineServe(module, step.handle));
   module.export('announce', defineAnnounce(module, threads));
-  const pages = Math.ceil((memory.end + threads * scratchBytes) / pageBytes);
+  const pages = Math.ceil((memory.end + sharedBytes + threads * scratchBytes) / pageBytes);
   const bytes = module.finish({ initial: pages, maximum: pages, shared: true });
   return { bytes, pages, kernelFunctions: known.size, barriers: meetings.size };
 }
@@ -135,7 +141,7 @@ function writeKernel(module: ModuleBuilder, kernel: Kernel, buffers: readonly Bu
   if (!thread || !scratch) throw new InternalError('cpu', 'a kernel without its parameters');
   const number = new Map(buffers.map((id, n) => [id, n]));
   const site: KernelSite = {
-    f: f as unknown as FunctionBuilder, math: around.math, threads: around.threads, thread, scratch,
+    f: f as unknown as FunctionBuilder, math: around.math, threads: around.threads, thread, scratch, shared: around.memory.end,
     products: around.products, rows: around.rows,
     info: (id) => {
       const placed = around.memory.buffers.get(id);
@@ -149,17 +155,17 @@ function writeKernel(module: ModuleBuilder, kernel: Kernel, buffers: readonly Bu
     },
     capacityOf: (d) => largest(d, around.plan.capacity),
   };
-  return { handle: f.handle as unknown as FunctionHandle, scratchBytes: emitKernel(site, kernel) };
+  return { handle: f.handle as unknown as FunctionHandle, ...emitKernel(site, kernel) };
 }
 
-/** Writes the body; gives the bytes of scratch memory that each thread needs. */
-function emitKernel(site: KernelSite, kernel: Kernel): number {
+/** Writes the body. */
+function emitKernel(site: KernelSite, kernel: Kernel): Demand {
   switch (kernel.kind) {
-    case 'nest': emitNest(site, kernel); return 0;
-    case 'linear': return emitLinear(site, kernel).scratchBytes;
-    case 'attention': return emitAttention(site, kernel).scratchBytes;
-    case 'topk': return emitTopK(site, kernel).scratchBytes;
-    case 'argmax': return emitArgmax(site, kernel).scratchBytes;
+    case 'nest': emitNest(site, kernel); return { scratchBytes: 0 };
+    case 'linear': return emitLinear(site, kernel);
+    case 'attention': return emitAttention(site, kernel);
+    case 'topk': return emitTopK(site, kernel);
+    case 'argmax': return emitArgmax(site, kernel);
     default: return kernel satisfies never;
   }
 }
@@ -169,6 +175,9 @@ function addressOf(memory: MemoryMap, id: BufferId, kernel: Kernel): number {
   if (!placed) throw new InternalError('cpu', `kernel ${kernel.id} names a buffer ${id} that the plan does not have`);
   return placed.address;
 }
+
+/** Stands for the memory that threads share for their work. */
+const sharedSlot = -2;
 
 /** Positions of kernels that read, or overwrite, what has been written (or read) since the last barrier. By slots: buffers share them. */
 function barriersBefore(plan: ExecutionPlan): ReadonlySet<number> {
@@ -180,6 +189,7 @@ function barriersBefore(plan: ExecutionPlan): ReadonlySet<number> {
   plan.kernels.forEach((kernel, position) => {
     const reads = slotsOf(buffersRead(kernel, false));
     const writes = slotsOf(buffersWritten(kernel));
+    if (kernel.kind === 'attention') writes.push(sharedSlot);
     if (reads.some((s) => written.has(s)) || writes.some((s) => written.has(s) || read.has(s))) {
       before.add(position);
       read = new Set();

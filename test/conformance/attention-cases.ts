@@ -60,6 +60,19 @@ export function attentionCases(): ConformanceCase[] {
     ['rotated pairs', { heads: 4, kvHeads: 2, headDim: 12, rope: 'interleaved' }],
   ];
   for (const [name, c] of table) cases.push(operatorCase(`attention: ${name}`, (b, x) => attention(b, x, c), { steps, fresh: c.causal === false }));
+  // Long enough for backends that go through keys in blocks, cut them, or take tokens and heads in tiles.
+  const long: readonly (readonly [string, AttentionCase])[] = [
+    ['one head', { heads: 1, kvHeads: 1, headDim: 5 }],
+    ['groups', { heads: 6, kvHeads: 2, headDim: 8, softcap: 3 }],
+    ['many heads of one key head', { heads: 37, kvHeads: 1, headDim: 6, valueDim: 3 }],
+    ['sliding window and sinks', { heads: 4, kvHeads: 2, headDim: 4, sinks: true, window: { kind: 'sliding', size: 83 } }],
+    ['short sliding window', { heads: 3, kvHeads: 1, headDim: 4, window: { kind: 'sliding', size: 6 } }],
+    ['chunked window', { heads: 2, kvHeads: 1, headDim: 4, window: { kind: 'chunked', size: 70 } }],
+    ['linear bias', { heads: 4, kvHeads: 4, headDim: 4, alibi: true }],
+    ['bidirectional, symmetric window', { heads: 2, kvHeads: 2, headDim: 4, causal: false, window: { kind: 'symmetric', size: 40 } }],
+    ['bidirectional', { heads: 2, kvHeads: 1, headDim: 4, causal: false }],
+  ];
+  for (const [name, c] of long) cases.push(operatorCase(`long attention: ${name}`, (b, x) => attention(b, x, c), { steps: [67, 1, 1, 130, 1], fresh: c.causal === false }));
   for (const pairing of ['half', 'interleaved'] as const) {
     for (const [dims, width] of [[2, 2], [6, 6], [4, 11], [32, 32], [16, 64]] as const) {
       cases.push(operatorCase(`rope ${pairing} ${dims} of ${width}`, (b, x) =>

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { buildPlan } from '../../compiler/build-plan.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { GraphBuilder } from '../../compiler/graph/builder.ts';
-import type { Graph } from '../../compiler/graph/types.ts';
+import type { Graph, Node } from '../../compiler/graph/types.ts';
 import type { Executor, WeightProvider } from '../../runtime/backend.ts';
 import { createCpuBackend } from '../../runtime/cpu/backend.ts';
 import { placeBuffers } from '../../runtime/cpu/place.ts';
@@ -71,6 +71,33 @@ describe('threads', () => {
       }
       await executor.dispose();
     }
+  });
+
+  test('attention gives the same bits whoever computes it', async () => {
+    const graph = (): Graph => {
+      const b = new GraphBuilder('attention');
+      const row = (name: string, heads: number): Node => b.reshape(b.gather(b.weight(name, [32, heads * 8]), b.input('ids')), ['T', heads, 8]);
+      const scores = b.node({ op: 'scores' }, [row('q', 4), b.cache('keys', row('k', 2))]);
+      const shares = b.softmax(b.node({ op: 'mask', causal: true }, [scores]));
+      b.output('out', b.node({ op: 'mix' }, [shares, b.cache('values', row('v', 2))]));
+      return b.finish();
+    };
+    const results: Float32Array[][] = [];
+    for (const threads of [1, 2, 3, 7]) {
+      const backend = await createCpuBackend({ threads });
+      const made = graph();
+      const executor = await backend.load(buildPlan(made, backend.target, { maxTokens: 200, context: 300, maxLogitRows: 1 }), randomWeights(made), 'test');
+      const found: Float32Array[] = [];
+      let past = 0;
+      for (const count of [200, 1, 1, 20, 1, 1]) {
+        const ids = Int32Array.from({ length: count }, (_, t) => (5 * (past + t) + 3) % 32);
+        found.push((await executor.step({ ids, past, logitRows: 1 }, ['out'])).outputs.get('out') ?? new Float32Array());
+        past += count;
+      }
+      results.push(found);
+      await executor.dispose();
+    }
+    for (const found of results) expect(found).toEqual(results[0]);
   });
 
   test('hundreds of steps on more threads than cores stay in step', async () => {

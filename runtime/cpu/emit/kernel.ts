@@ -31,6 +31,8 @@ export interface KernelSite {
   readonly thread: I32;
   /** The running thread's scratch memory; `scratchBytes` of it were asked for by the template. */
   readonly scratch: I32;
+  /** The address of memory that all threads share; the template's `sharedBytes` of it, zero at first. A kernel leaves its counters at zero. */
+  readonly shared: number;
   readonly info: (id: BufferId) => BufferInfo;
   /** The buffer's first byte. */
   readonly base: (id: BufferId) => I32;
