@@ -1,5 +1,5 @@
 /** What the command line writes: results to stdout, everything else to stderr. */
-import { ExitCode, formatDiagnostic, InternalError, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
+import { ExitCode, formatDiagnostic, InternalError, orderDiagnostics, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 
 /** Exit code for an error, after saying what it is: one line a problem, without a stack. */
 export function reportError(error: unknown, options: { json: boolean }): ExitCode {
@@ -17,10 +17,9 @@ export function reportError(error: unknown, options: { json: boolean }): ExitCod
   return ExitCode.internal;
 }
 
-/** Diagnostics with their excerpts; errors before warnings. */
+/** Diagnostics with their excerpts, in the order in which they are fixed. */
 export function reportDiagnostics(diagnostics: readonly Diagnostic[]): void {
-  const sorted = [...diagnostics.filter((d) => d.severity === 'error'), ...diagnostics.filter((d) => d.severity !== 'error')];
-  for (const d of sorted) process.stderr.write(`${d.severity === 'warning' ? 'warning: ' : ''}${formatDiagnostic(d, true)}\n`);
+  for (const d of orderDiagnostics(diagnostics)) process.stderr.write(`${d.severity === 'warning' ? 'warning: ' : ''}${formatDiagnostic(d, true)}\n`);
 }
 
 /** One JSON object on stdout. Numbers that JSON lacks become null. */

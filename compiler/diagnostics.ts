@@ -63,9 +63,19 @@ export function formatDiagnostic(d: Diagnostic, excerpt = false): string {
 /** Problems listed before the rest is only counted. */
 export const MOST_DIAGNOSTICS = 50;
 
-/** At most 50 problems, errors first, and how many more there are. */
+/** Errors first, and each file's from top to bottom; files stay in the order in which they first come up, what has no place comes last. */
+export function orderDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const files = [...new Set(diagnostics.map((d) => d.location?.file))];
+  const rank = ({ severity, location }: Diagnostic): readonly number[] =>
+    [severity === 'error' ? 0 : 1, location ? files.indexOf(location.file) : files.length, location?.line ?? 0, location?.column ?? 0];
+  return diagnostics.map((d) => ({ d, key: rank(d) }))
+    .sort((a, b) => a.key.map((part, n) => part - (b.key[n] ?? 0)).find((difference) => difference !== 0) ?? 0)
+    .map(({ d }) => d);
+}
+
+/** At most 50 problems, and how many more there are. */
 export function capDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const ordered = [...diagnostics.filter((d) => d.severity === 'error'), ...diagnostics.filter((d) => d.severity === 'warning')];
+  const ordered = orderDiagnostics(diagnostics);
   if (ordered.length <= MOST_DIAGNOSTICS) return ordered;
   const last = ordered[MOST_DIAGNOSTICS - 1];
   const more = ordered.length - MOST_DIAGNOSTICS + 1;

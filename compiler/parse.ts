@@ -18,7 +18,7 @@ const SYNTAX: Partial<Record<ErrorCode, string>> = {
   ALIAS_PROPS: 'an alias cannot carry an anchor or a tag',
   BAD_ALIAS: 'an alias name is malformed',
   BAD_DQ_ESCAPE: 'this escape is not known in double quotes; use single quotes for literal text',
-  BAD_INDENT: 'the indentation does not fit the lines around it',
+  BAD_INDENT: 'the indentation does not fit the lines around it, or a bracket before it is not closed',
   BAD_SCALAR_START: 'a value cannot start with this character; put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a key must be on one line of its own; an expression with a colon (a ? b : c) needs quotes',
   BLOCK_IN_FLOW: 'an indented block cannot stand inside [ ] or { }',

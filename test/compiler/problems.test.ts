@@ -1,6 +1,6 @@
 /** What users see when a spec is wrong: every problem at once, each with its place and what to do. */
 import { describe, expect, test } from 'vitest';
-import { formatDiagnostic } from '../../compiler/diagnostics.ts';
+import { formatDiagnostic, orderDiagnostics } from '../../compiler/diagnostics.ts';
 import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import { DIAGNOSTIC_CODES } from '../../compiler/diagnostic-codes.ts';
 import { checkSpec, resolveModel } from '../../compiler/resolve.ts';
@@ -83,6 +83,12 @@ describe('each mistake is named where it is', () => {
   test('all at once, in one run', () => {
     const found = lines(small({ attention: '{ heads: 4, kv_heads: 3, mask: casual, sink: true }', ffn: '{ hidden: hiden, activation: sillu }', output: '{ nrm: rmsnorm }' }));
     expect(found.map((line) => /[EW]\d{3}/.exec(line)?.[0]).sort()).toEqual(['E201', 'E201', 'E204', 'E302', 'E308', 'E403']);
+  });
+
+  test('from top to bottom', () => {
+    const found = problems(small({ attention: '{ heads: 4, kv_heads: 3, mask: casual }', ffn: '{ hidden: hiden, activation: sillu }', extra: 'frob: 1' }));
+    const lineOf = (d: Diagnostic): number => d.location?.line ?? 0;
+    expect(orderDiagnostics([...found].reverse()).map(lineOf)).toEqual(found.map(lineOf).sort((a, b) => a - b));
   });
 
   test('at most 50 are listed', () => {

@@ -65,8 +65,8 @@ describe('preflight', () => {
   });
   test('missing, with the nearest name', () => {
     expect(found([...change('model.layers.1.attn.k_proj.weight', undefined), { name: 'model.layers.1.attn.key_proj.weight', shape: [16, 32] }])).toEqual([
-      expect.stringMatching(/^test.yaml:20:7 E703 .*no tensor `layers.1.attn.k_proj.weight` \(nor `model.layers.1.attn.k_proj.weight`\) for `layers.1.attention.k.weight` \(.* = 16x32\); the nearest name in the file is model.layers.1.attn.key_proj.weight$/),
       expect.stringMatching(/E704 .*nothing uses the tensor `model.layers.1.attn.key_proj.weight` \[16, 32\]/),
+      expect.stringMatching(/^test.yaml:20:7 E703 .*no tensor `layers.1.attn.k_proj.weight` \(nor `model.layers.1.attn.k_proj.weight`\) for `layers.1.attention.k.weight` \(.* = 16x32\); the nearest name in the file is model.layers.1.attn.key_proj.weight$/),
     ]);
   });
   test('mis-shaped, with the derivation', () => {
