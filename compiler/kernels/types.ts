@@ -2,6 +2,7 @@
  * Kernels: what a backend executes. Three families of template (nest, linear, attention) whose free parts are scalar
  * expressions, and two small selections (topk, argmax). A schedule is an ordered list of kernels over buffers.
  */
+import type { RowOrder } from './row-order.ts';
 import type { Dim, Index, Scalar, Shape } from './scalar.ts';
 import type { WeightFormat } from '../formats.ts';
 import type { DType, MaskWindow, Origin, StateSlot, WeightSlot } from '../graph/types.ts';
@@ -22,6 +23,8 @@ export interface Buffer {
   readonly data?: readonly number[];
   /** How a weight is stored; f32 if absent. Kernels compute with the numbers that it stands for. */
   readonly format?: WeightFormat;
+  /** How a weight's rows are ordered in memory; their own order if absent. `shape` and indices are of the ordered rows. */
+  readonly rowOrder?: RowOrder;
 }
 
 /**

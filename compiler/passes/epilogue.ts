@@ -7,6 +7,7 @@ import { countNodes, hasReduce, loadsOf, numberReduceAxes, rewriteScalar, scalar
 import { extentsOf, simplifyIndex, type Extents } from '../kernels/simplify-index.ts';
 import { buffersRead, buffersWritten } from '../kernels/sources.ts';
 import { hostPoint, invert, blockOf, withinBlock, type Host, type HostStore, type Inverse } from './host-axes.ts';
+import { operatorsOf } from './describe.ts';
 import { exceeds } from './limits.ts';
 import { storeSpace } from './replace-loads.ts';
 import { splitAxis, splitPoint } from './split-axis.ts';
@@ -26,7 +27,7 @@ const CLEAR = 3000;
 export const epiloguePass: KernelPass = {
   name: 'epilogue',
   description: 'bias, activation, gate, residual, rotation, head norm and cache write move behind the product before them',
-  run(schedule, { record, target, reads }) {
+  run(schedule, { record, target, reads, node }) {
     const w = new Workspace(schedule, reads);
     /** Refusals by nest: told at the end, for those that found no other place. */
     const refusals = new Map<number, Map<string, string>>();
@@ -38,14 +39,14 @@ export const epiloguePass: KernelPass = {
           refusals.set(nest.id, (refusals.get(nest.id) ?? new Map<string, string>()).set(host, reason));
         });
         if (!next) break;
-        record(true, next.nest.origin.label, `computed behind ${next.host.origin.label}`);
+        record(true, next.nest.origin.label, `${operatorsOf(next.nest, node)} computed behind ${next.host.origin.label}`);
         place = next.place;
       }
     }
     for (let place = 0; place < w.places; place++) {
       const nest = w.at(place);
       if (nest?.kind !== 'nest') continue;
-      for (const [host, reason] of refusals.get(nest.id) ?? []) record(false, nest.origin.label, `not behind ${host}: ${reason}`);
+      for (const [host, reason] of refusals.get(nest.id) ?? []) record(false, nest.origin.label, `${operatorsOf(nest, node)} not behind ${host}: ${reason}`);
     }
     return w.finish();
   },

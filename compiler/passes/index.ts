@@ -9,6 +9,7 @@ import { foldConstantsPass } from './graph/fold-constants.ts';
 import { epiloguePass } from './epilogue.ts';
 import { forwardCopiesPass } from './forward-copies.ts';
 import { gatedProductPass } from './gated-product.ts';
+import { headPartsPass } from './head-parts.ts';
 import { inlinePass, inlineRestPass } from './inline.ts';
 import { linearInputPass } from './linear-input.ts';
 import { rotaryTablesPass } from './rotary-tables.ts';
@@ -21,7 +22,7 @@ import type { GraphPass, KernelPass, PipelineContext } from './types.ts';
 
 export const graphPasses: readonly GraphPass[] = [foldConstantsPass, commonSubexpressionsPass, deadCodePass];
 export const kernelPasses: readonly KernelPass[] = [
-  attentionPass, rotaryTablesPass, inlinePass, forwardCopiesPass, gatedProductPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, chainedNestsPass, siblingNestsPass,
+  attentionPass, rotaryTablesPass, inlinePass, forwardCopiesPass, gatedProductPass, headPartsPass, siblingLinearsPass, epiloguePass, inlineRestPass, linearInputPass, chainedNestsPass, siblingNestsPass,
 ];
 
 const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse === 'boolean' ? fuse : !fuse.without.includes(name));

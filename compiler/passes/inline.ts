@@ -5,6 +5,7 @@
  */
 import { countNodes, hasReduce, loadsOf } from '../kernels/scalar-expression.ts';
 import { isHeavy, isLayout, occurrences, repetition, type Occurrence } from './cost.ts';
+import { operatorsOf } from './describe.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace } from './workspace.ts';
 import type { Buffer, Kernel, NestKernel, Schedule, Store } from '../kernels/types.ts';
@@ -29,7 +30,7 @@ export const inlineRestPass: KernelPass = {
   run: (schedule, context) => inline(schedule, context, false),
 };
 
-function inline(schedule: Schedule, { record, reads }: KernelPassContext, beforeEpilogues: boolean): Schedule {
+function inline(schedule: Schedule, { record, reads, node }: KernelPassContext, beforeEpilogues: boolean): Schedule {
   const w = new Workspace(schedule, reads);
   for (let place = 0; place < w.places; place++) {
     const p = producerOf(w, place);
@@ -49,19 +50,19 @@ function inline(schedule: Schedule, { record, reads }: KernelPassContext, before
       const refusal = refuse(w, consumer, p, layout, beforeEpilogues);
       const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition);
       if (!fused) {
-        if (refusal) record(false, label, `not into ${consumer.origin.label}: ${refusal}`);
+        if (refusal) record(false, label, `${operatorsOf(p.kernel, node)} not into ${describe(consumer, node)} of ${consumer.origin.label}: ${refusal}`);
         continue;
       }
       w.replace(reader, { ...fused, nodes: mergedNodes(p.kernel, consumer) });
       left--;
-      if (!layout) record(true, label, `computed inside ${describe(consumer)} ${consumer.origin.label}`);
+      if (!layout) record(true, label, `${operatorsOf(p.kernel, node)} computed inside ${describe(consumer, node)} of ${consumer.origin.label}`);
     }
     if (left === 0) w.remove(place);
   }
   return w.finish();
 }
 
-const describe = (k: Kernel): string => (k.kind === 'nest' ? 'the kernel of' : `the ${k.kind} kernel of`);
+const describe = (k: Kernel, node: KernelPassContext['node']): string => `the ${k.kind === 'nest' ? operatorsOf(k, node) : k.kind}`;
 
 /** Why a value should not be computed where `consumer` reads it; empty reasons are for what another pass decides. */
 function refuse(w: Workspace, consumer: Kernel, p: { readonly kernel: NestKernel; readonly store: Store; readonly buffer: Buffer }, layout: boolean, beforeEpilogues: boolean): string | undefined {

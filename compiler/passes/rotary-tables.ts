@@ -4,9 +4,9 @@
  */
 import { axes, int } from '../kernels/index-expression.ts';
 import { load, rewriteScalar, unary, visitScalar } from '../kernels/scalar-expression.ts';
-import { mapKernelExpressions } from '../kernels/sources.ts';
+import { buffersRead, buffersWritten, mapKernelExpressions } from '../kernels/sources.ts';
 import { Workspace } from './workspace.ts';
-import type { Buffer, BufferId, NestKernel } from '../kernels/types.ts';
+import type { Buffer, BufferId, Kernel, NestKernel, Schedule } from '../kernels/types.ts';
 import type { Scalar } from '../kernels/scalar.ts';
 import type { KernelPass } from './types.ts';
 
@@ -45,9 +45,23 @@ export const rotaryTablesPass: KernelPass = {
       w.replace(place, mapKernelExpressions(kernel, lookUp, (i) => i, (n) => n));
     }
     for (const [id] of tables) record(true, w.buffer(id).name, `sines and cosines in one table for ${users.get(id)} rotations`);
-    return w.finish();
+    return tablesFirst(w.finish(), new Set([...tables].flatMap(([angles, table]) => [angles, table.id])));
   },
 };
+
+/** Tables need positions only: made first, they are there for every product that rotates what it gives. */
+function tablesFirst(schedule: Schedule, tables: ReadonlySet<BufferId>): Schedule {
+  const roles = new Map(schedule.buffers.map((b) => [b.id, b.role]));
+  const first: Kernel[] = [];
+  const rest: Kernel[] = [];
+  const made = new Set<BufferId>();
+  for (const k of schedule.kernels) {
+    const early = buffersWritten(k).every((id) => tables.has(id)) && [...buffersRead(k, true)].every((id) => made.has(id) || !['activation', 'output', 'state'].includes(roles.get(id) ?? ''));
+    if (early) for (const id of buffersWritten(k)) made.add(id);
+    (early ? first : rest).push(k);
+  }
+  return { ...schedule, kernels: [...first, ...rest] };
+}
 
 function tableKernel(angleKernel: NestKernel, angles: Buffer, table: Buffer): NestKernel {
   const here = axes(angles.shape.length);

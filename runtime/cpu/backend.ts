@@ -6,6 +6,7 @@ import type { PlanBackend } from '../backend.ts';
 import { control } from './control.ts';
 import { CpuExecutor } from './executor.ts';
 import { enableRelaxedSimd } from './features.ts';
+import { inPlanOrder } from '../weights/in-plan-order.ts';
 import { fillMemory } from './fill.ts';
 import { placeBuffers } from './place.ts';
 import { pageBytes, writeProgram } from './program.ts';
@@ -40,7 +41,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const module = await WebAssembly.compile(program.bytes);
       const instance = await WebAssembly.instantiate(module, { env: { memory } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
-      await fillMemory(memory, map, weights);
+      await fillMemory(memory, map, inPlanOrder(weights, plan));
       const team = await startTeam(threads, module, memory);
       const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, threads };
       return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);

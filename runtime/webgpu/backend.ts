@@ -9,6 +9,7 @@ import { layoutWeights } from './layout.ts';
 import { createMemory } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import { emitKernel } from './programs.ts';
+import { inPlanOrder } from '../weights/in-plan-order.ts';
 import { uploadWeights } from './weights.ts';
 
 export interface WebGpuOptions {
@@ -71,7 +72,7 @@ export class WebGpuBackend implements PlanBackend {
     const kernels = plan.kernels.map((kernel) => emitKernel(kernel, plan.buffers, layout, this.target));
     const crowded = kernels.find((k) => k.variants.some((v) => v.program.bindings.filter((b) => b.kind !== 'part').length > this.target.maxStorageBuffers));
     if (crowded) throw deviceError('E902', `kernel ${crowded.kernel.origin.label} binds more buffers than this adapter's ${this.target.maxStorageBuffers}`, 'use --device cpu');
-    const uploaded = await uploadWeights(this.watch, plan.buffers, layout, weights);
+    const uploaded = await uploadWeights(this.watch, plan.buffers, layout, inPlanOrder(weights, plan));
     const memory = await createMemory(this.watch, plan, uploaded, [...layout.matrices.values()]);
     const dispatches = await this.watch.guard(`the kernels of ${plan.model}`, () => bindKernels(this.watch, this.pipelines, memory, kernels));
     const { name, software } = this.adapter;

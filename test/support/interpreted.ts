@@ -1,5 +1,6 @@
 /** Runs schedules and plans by the kernel interpreter, with the reference backend's interface made synchronous. */
 import { interpret, sizeOf, stepDims, type Memory } from '../../compiler/kernels/interpret.ts';
+import { rowAt } from '../../compiler/kernels/row-order.ts';
 import type { Schedule } from '../../compiler/kernels/types.ts';
 import type { StepInput } from '../../runtime/backend.ts';
 
@@ -13,7 +14,10 @@ export class Interpreted {
       if (b.role === 'weight') {
         const data = weights.get(b.name);
         if (!data) throw new Error(`no weight ${b.name}`);
-        this.memory.set(b.id, Float64Array.from(data));
+        const rows = Number(b.shape[0]);
+        const row = data.length / rows;
+        const { rowOrder } = b;
+        this.memory.set(b.id, Float64Array.from(data, (x, n) => (rowOrder ? (data[rowAt(rowOrder, rows, Math.floor(n / row)) * row + (n % row)] ?? NaN) : x)));
       }
       if (b.role === 'state') {
         const dims = stepDims(context, 0);

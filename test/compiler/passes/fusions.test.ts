@@ -34,7 +34,7 @@ const fired = (plan: ExecutionPlan, pass: string): number => plan.fusions.filter
 describe('passes', () => {
   it('have names and descriptions', () => {
     expect(kernelPasses.map((p) => p.name)).toEqual([
-      'attention', 'rotary-tables', 'inline', 'forward-copies', 'gated-product', 'sibling-linears', 'epilogue', 'inline-rest', 'linear-input', 'chained-nests', 'sibling-nests',
+      'attention', 'rotary-tables', 'inline', 'forward-copies', 'gated-product', 'head-parts', 'sibling-linears', 'epilogue', 'inline-rest', 'linear-input', 'chained-nests', 'sibling-nests',
     ]);
     for (const p of kernelPasses) expect(p.description.length).toBeGreaterThan(10);
   });
@@ -109,6 +109,23 @@ describe('a nest behind a nest', () => {
   });
 });
 
+describe('a product whose heads are cut in two', () => {
+  const heads = (second: boolean) => (b: GraphBuilder, x: Node): Node => {
+    const all = b.reshape(b.linear(b.linear(x, b.weight('v', [12, 12])), b.weight('w', [24, 12])), ['T', 3, 8]);
+    const normed = b.norm('rms', b.slice(all, 2, 6, 2), 1e-6);
+    return b.reshape(b.concat([second ? b.headLinear(b.slice(all, 2, 0, 6), b.weight('h', [3, 6, 6])) : b.slice(all, 2, 1, 6), normed], 2), ['T', 24]);
+  };
+  it('gives each part as a result of its own, so that the second is normed behind it', async () => {
+    const plan = await planned(graph(heads(true), 24));
+    expect(plan.fusions.filter((f) => f.pass === 'head-parts').map((f) => f.reason)).toEqual(['its 3 blocks of 8 rows are stored as 6 and 2, which different kernels read']);
+    expect(plan.buffers.filter((b) => b.rowOrder).map((b) => [b.name, b.rowOrder])).toEqual([['w', { block: 8, first: 6 }]]);
+    expect(plan.kernels.some((k) => k.kind === 'nest' && k.space.join() === 'T,3,2')).toBe(false);
+  });
+  it('stays whole where the parts overlap', async () => {
+    expect(fired(await planned(graph(heads(false), 24)), 'head-parts')).toBe(0);
+  });
+});
+
 describe('work behind a product', () => {
   it('takes bias, activation, scale and residual', async () => {
     const plan = await planned(graph((b, x) => {
@@ -125,7 +142,7 @@ describe('work behind a product', () => {
   });
   it('refuses what needs the whole row', async () => {
     const plan = await planned(graph((b, x) => b.add(x, b.norm('rms', b.linear(x, b.weight('w', [12, 12])), 1e-6))));
-    expect(refusals(plan, 'epilogue')).toContain('not behind body: it needs a whole row of the product');
+    expect(refusals(plan, 'epilogue')).toContain('norm and map not behind body: it needs a whole row of the product');
   });
   it('refuses to sum over rows', async () => {
     const plan = await planned(graph((b, x) => {
