@@ -29,6 +29,7 @@ export function checkConfig(spec: LoadedSpec, config: ConfigFile): readonly Diag
     const wanted = allowed.map((candidate) => JSON.stringify(candidate)).join(' or ');
     found.push(problem(config, key, 'E505', 'error', `${key} is ${shown(value)}, but the spec describes only ${wanted}`, pointer('/config/expect', key)));
   }
+  found.push(...disagreements(spec, config, within));
   for (const path of leaves(config.value)) {
     const key = within.reduce((text, root) => (text.startsWith(`${root}.`) ? text.slice(root.length + 1) : text), path);
     const known = [...read, ...expected.keys()].some((pattern) => covers(pattern, key)) || ignored.some((pattern) => ancestors(key).some((part) => matchesGlob(pattern, part)));
@@ -37,6 +38,26 @@ export function checkConfig(spec: LoadedSpec, config: ConfigFile): readonly Diag
     found.push(problem(config, path, 'W506', 'warning', `the spec does not know the key ${path}`, '/config', close === undefined ? 'if it does not change the result, add it to config.ignore' : `nearest known: ${close}`));
   }
   return capDiagnostics(found);
+}
+
+/** Two spellings of one param that are both there, with different values. The one that the spec lists first counts. */
+function disagreements(spec: LoadedSpec, config: ConfigFile, within: readonly string[]): Diagnostic[] {
+  const params = nodeAt(spec.root, '/params');
+  if (params?.kind !== 'map') return [];
+  const nested = within.map((key) => config.value[key]).find(isRecord);
+  return [...params.entries].flatMap(([name, { value: param }]) => {
+    if (param.kind !== 'map') return [];
+    const given = textList(param.entries.get('config')?.value).flatMap((key) => {
+      const value = (nested ? lookUp(nested, key) : undefined) ?? lookUp(config.value, key);
+      // What a `*` gathers is a map, which nothing can be compared with.
+      return value === undefined || isRecord(value) ? [] : [{ key, value }];
+    });
+    const [first] = given;
+    const other = given.find(({ value }) => JSON.stringify(value) !== JSON.stringify(first?.value));
+    if (!first || !other) return [];
+    return [problem(config, other.key, 'W507', 'warning', `${first.key} is ${shown(first.value)}, but ${other.key} is ${shown(other.value)}; both give the param \`${name}\``,
+      pointer('/params', name), `${first.key} counts; remove the other one`)];
+  });
 }
 
 /** Keys with a value, dotted; a list is one value. Null means absent. */

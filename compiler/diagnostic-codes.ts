@@ -37,6 +37,7 @@ export const DIAGNOSTIC_CODES = {
   E504: 'A source holds a value of the wrong type for a parameter.',
   E505: 'A configuration value that the spec does not support.',
   W506: 'A configuration key that the spec does not know.',
+  W507: 'Two configuration keys for one param that disagree.',
   E601: 'A tensor whose shape differs from what the spec needs.',
   E602: 'A tensor that is transposed relative to what the spec needs.',
   E701: 'A weight map entry that is malformed.',

@@ -31,7 +31,7 @@ export interface StepInput {
 }
 
 export interface StepResult {
-  /** Index of the largest logit of the last row; -1 where the model has no logits. */
+  /** Index of the largest logit of the last row; -1 where one is NaN, the largest is infinite, or the model has no logits. */
   readonly argmax: number;
   /** The requested outputs by name, row-major f32, only their live rows. */
   readonly outputs: ReadonlyMap<string, Float32Array>;

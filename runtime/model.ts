@@ -6,12 +6,15 @@ import type { WeightFormat } from '../compiler/formats.ts';
 import type { Graph } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
+import { locateDiagnostics } from '../compiler/locate.ts';
 import { preflight } from '../compiler/preflight.ts';
+import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
 import type { Executor, WeightProvider } from './backend.ts';
 import { openDevice, type DeviceOptions } from './device.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
+import { firstNotFinite } from './reference/first-not-finite.ts';
 import { Session, type GenerateOptions, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -73,7 +76,7 @@ export class LoadedModel {
   private main: Promise<Session> | undefined;
 
   constructor(
-    readonly located: Located, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
+    readonly located: Located, private readonly root: MapNode, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
     private readonly weights: WeightProvider | undefined, private readonly source: TensorSource | undefined, private readonly defaults: SessionOptions,
   ) {}
 
@@ -135,9 +138,24 @@ export class LoadedModel {
         await executor.dispose();
         await backend?.dispose();
       },
-    }, this.sessionModel(), capacity);
+    }, this.sessionModel(), capacity, (ids) => this.explainNotFinite(ids));
     this.sessions.add(session);
     return session;
+  }
+
+  /** Which operator gives the first value that is not a number, where in the spec, and by which weight. */
+  private async explainNotFinite(ids: readonly number[]): Promise<Diagnostic | undefined> {
+    const found = this.weights && await firstNotFinite(this.graph, this.weights, ids);
+    if (!found) return undefined;
+    const { node: { id, operator, origin }, value, weight } = found;
+    const layer = origin.layer === undefined ? '' : ` in layer ${origin.layer}`;
+    const holds = weight ? `; its weight \`${weight.slot}\` holds NaN or infinity, first at element ${weight.element}` : '';
+    const diagnostic: Diagnostic = {
+      code: 'E736', severity: 'error', path: origin.path ?? '',
+      message: `the logits are not numbers: \`${operator.op}\` of ${origin.label}${layer} (%${id}) is the first operator to give ${Number.isNaN(value) ? 'NaN' : value}${holds}`,
+      hint: weight ? 'peel check --values looks through all weights' : 'do the weights belong to this model?',
+    };
+    return locateDiagnostics(this.root, [diagnostic])[0];
   }
 
   /** Continues a text, piece by piece. Uses one session, made at the first call with the options that the model was loaded with. */
@@ -203,11 +221,11 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
   const compiled = compileSpec(compileInput(located, options));
   const diagnostics = [...compiled.diagnostics, ...await configProblems(compiled, located)];
   throwErrors(withoutConfig(located, diagnostics), ExitCode.spec);
-  const { model, graph } = compiled;
-  if (!model || !graph) throw new PeelError(ExitCode.spec, compiled.diagnostics);
+  const { spec, model, graph } = compiled;
+  if (!spec || !model || !graph) throw new PeelError(ExitCode.spec, compiled.diagnostics);
   if (options.headersOnly || located.weights === undefined) {
     const random = options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random);
-    return new LoadedModel(located, model, graph, diagnostics, random, undefined, options);
+    return new LoadedModel(located, spec.root, model, graph, diagnostics, random, undefined, options);
   }
   const source = await openWeights(located.weights);
   try {
@@ -220,5 +238,5 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
     throw error;
   }
   const provider = new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights);
-  return new LoadedModel(located, model, graph, diagnostics, provider, source, options);
+  return new LoadedModel(located, spec.root, model, graph, diagnostics, provider, source, options);
 }

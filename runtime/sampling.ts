@@ -61,7 +61,7 @@ export function isGreedy(options: SamplingOptions): boolean {
   return (options.temperature ?? 0) === 0 || options.topK === 1;
 }
 
-/** Index of the largest of `logits`, ties to the lower; -1 where one is NaN or all are -infinity. */
+/** Index of the largest of `logits`, ties to the lower; -1 where one is NaN or the largest is infinite. */
 export function argmax(logits: Float32Array): number {
   let best = -1, value = -Infinity;
   for (let i = 0; i < logits.length; i++) {
@@ -69,7 +69,7 @@ export function argmax(logits: Float32Array): number {
     if (Number.isNaN(x)) return -1;
     if (x > value) { value = x; best = i; }
   }
-  return best;
+  return value < Infinity ? best : -1;
 }
 
 /** A function that draws a token from f32[vocab] logits. -1 where the logits hold NaN. Throws PeelError (exit code 2) for options out of range. */

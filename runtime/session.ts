@@ -1,5 +1,5 @@
 /** One sequence on a loaded model: prompts in chunks, logits for ids, generation. */
-import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
+import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { Capacity } from '../compiler/plan.ts';
 import type { DeviceReport, Executor, StepResult } from './backend.ts';
 import { isGreedy, sampler, samplingProblems, type SamplingOptions } from './sampling.ts';
@@ -35,7 +35,14 @@ export class Session {
   private busy = false;
   private disposed = false;
 
-  constructor(private readonly executor: Executor, readonly model: SessionModel, private readonly capacity: Capacity) {}
+  /** The ids in the state. */
+  private readonly sequence: number[] = [];
+
+  /** `explain` finds the first operator that gives no numbers for a sequence, when a step's logits are none. */
+  constructor(
+    private readonly executor: Executor, readonly model: SessionModel, private readonly capacity: Capacity,
+    private readonly explain?: (ids: readonly number[]) => Promise<Diagnostic | undefined>,
+  ) {}
 
   /** What runs the model, and why. */
   get device(): DeviceReport { return this.executor.report; }
@@ -50,6 +57,7 @@ export class Session {
       throw usage('E021', '/position', `must be a whole number from 0 to ${this.past}, found ${position}`);
     }
     this.past = position;
+    this.sequence.length = position;
   }
 
   private checkIds(ids: ArrayLike<number>): void {
@@ -106,6 +114,8 @@ export class Session {
         { ids: ids.subarray(at, at + count), past: this.past, logitRows: Math.max(1, rows), ropeLength: Math.max(length, this.past + count) }, live);
       for (const [name, data] of result.outputs) parts.get(name)?.push(data);
       argmax = result.argmax;
+      this.sequence.length = this.past;
+      this.sequence.push(...ids.subarray(at, at + count));
       this.past += count;
       at += count;
     }
@@ -149,8 +159,10 @@ export class Session {
     }
   }
 
-  /** The error for logits that are not numbers: names the first stage whose output is not. Repeats the last step. */
+  /** The error for logits that are not numbers: names the first operator whose result is not, or else the first output of a layer. Repeats steps. */
   private async notANumber(ids: ArrayLike<number>): Promise<PeelError> {
+    const explained = await this.explain?.([...this.sequence]);
+    if (explained) return new PeelError(ExitCode.weights, [explained]);
     const names = ['embeddings', ...Array.from({ length: this.model.layers }, (_, i) => `hidden.${i}`), 'final', 'logits'];
     let first = 'logits';
     try {

@@ -73,7 +73,8 @@ class Run {
         const start = (this.extent(this.buffer(kernel.input).shape[0] ?? 1) - 1) * kernel.n;
         let best = 0;
         for (let n = 1; n < kernel.n; n++) if ((input[start + n] as number) > (input[start + best] as number)) best = n;
-        this.data(kernel.target)[0] = best;
+        const wrong = !Number.isFinite(input[start + best]) || input.subarray(start, start + kernel.n).some(Number.isNaN);
+        this.data(kernel.target)[0] = wrong ? -1 : best;
         return;
       }
       default: return kernel satisfies never;

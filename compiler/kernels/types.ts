@@ -132,7 +132,7 @@ export interface TopKKernel extends KernelCommon {
   readonly target: BufferId;
 }
 
-/** Index of the largest element of the last row of f32[R, n] -> i32[1]; ties to the lower index. */
+/** Index of the largest element of the last row of f32[R, n] -> i32[1]; ties to the lower index, -1 where one is NaN or the largest is infinite. */
 export interface ArgmaxKernel extends KernelCommon {
   readonly kind: 'argmax';
   readonly input: BufferId;

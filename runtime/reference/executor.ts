@@ -13,13 +13,16 @@ import type { Sizes, Tensor } from './tensor.ts';
 import type { Graph, Node, NodeId } from '../../compiler/graph/types.ts';
 import type { DeviceReport, Executor, GraphBackend, StepInput, StepResult, WeightProvider } from '../backend.ts';
 
-export const referenceBackend: GraphBackend = {
-  async load(graph, weights, reason) {
-    const data = new Map<string, Tensor>();
-    for (const { slot, shape } of graph.weights) data.set(slot, await readWeight(weights, slot, shape));
-    return new ReferenceExecutor(graph, data, reason);
-  },
-};
+export const referenceBackend: GraphBackend = { load: (graph, weights, reason) => loadReference(graph, weights, reason) };
+
+/** Sees every operator's result and operands as they are computed; true ends the step. */
+export type Watch = (node: Node, result: Tensor, operands: readonly Tensor[]) => boolean;
+
+export async function loadReference(graph: Graph, weights: WeightProvider, reason: string, watch?: Watch): Promise<Executor> {
+  const data = new Map<string, Tensor>();
+  for (const { slot, shape } of graph.weights) data.set(slot, await readWeight(weights, slot, shape));
+  return new ReferenceExecutor(graph, data, reason, watch);
+}
 
 async function readWeight(weights: WeightProvider, slot: string, shape: readonly number[]): Promise<Tensor> {
   const values = await weights.read(slot);
@@ -34,7 +37,7 @@ class ReferenceExecutor implements Executor {
   private length = 0;
   private readonly lastUse: ReadonlyMap<NodeId, number>;
 
-  constructor(private readonly graph: Graph, private readonly weights: Map<string, Tensor>, reason: string) {
+  constructor(private readonly graph: Graph, private readonly weights: Map<string, Tensor>, reason: string, private readonly watch?: Watch) {
     this.report = { device: 'reference', description: 'reference: float64 interpreter', reason, kernels: graph.nodes.length };
     const lastUse = new Map<NodeId, number>();
     graph.nodes.forEach((node, at) => { for (const id of node.inputs) lastUse.set(id, at); });
@@ -59,15 +62,17 @@ class ReferenceExecutor implements Executor {
   private run(input: StepInput, outputs: readonly string[]): StepResult {
     const sizes = this.sizes(input);
     const values = new Map<NodeId, Tensor>();
-    this.graph.nodes.forEach((node, at) => {
+    for (const [at, node] of this.graph.nodes.entries()) {
       const operands = node.inputs.map((id) => {
         const value = values.get(id);
         if (!value) throw new InternalError('reference', `%${id} has no value at %${node.id}`);
         return value;
       });
-      values.set(node.id, this.evaluate(node, operands, sizes, input));
+      const result = this.evaluate(node, operands, sizes, input);
+      if (this.watch?.(node, result, operands)) return { argmax: -1, outputs: new Map() };
+      values.set(node.id, result);
       for (const id of [...node.inputs, node.id]) if ((this.lastUse.get(id) ?? -1) <= at) values.delete(id);
-    });
+    }
     this.length = sizes.S;
 
     const named = new Map<string, Float32Array>();
@@ -160,6 +165,11 @@ function argmaxOfLastRow(logits: Tensor): number {
   const width = logits.shape[logits.shape.length - 1] ?? 0;
   const last = logits.data.subarray(logits.data.length - width);
   let best = 0;
-  last.forEach((v, j) => { if (v > (last[best] ?? -Infinity)) best = j; });
-  return best;
+  for (let j = 0; j < width; j++) {
+    const v = last[j] ?? NaN;
+    if (Number.isNaN(v)) return -1;
+    if (v > (last[best] ?? NaN)) best = j;
+  }
+  // As other devices have it: beyond what f32 holds is infinite.
+  return Number.isFinite(Math.fround(last[best] ?? NaN)) ? best : -1;
 }

@@ -154,6 +154,16 @@ config: { ignore: ["*_dropout", vision_config], expect: { method: [greedy, best]
   test('a value that the spec does not describe is an error', () => {
     expect(check({ method: 'slow', flag: true })).toEqual(['config.json:2:2 E505 /config/expect/method method is "slow", but the spec describes only "greedy" or "best"']);
   });
+  test('two spellings of one value that disagree are named, with the one that counts', () => {
+    const { spec: loaded } = loadText('peel: 1\nparams: { theta: { config: [rope_parameters.theta, rope_theta], default: 1 }, dim: { config: [hidden_size, n_embd, d] } }\nconfig: { within: [text_config] }');
+    const found = (value: Record<string, unknown>): string[] =>
+      checkConfig(loaded!, { name: 'config.json', value, text: JSON.stringify(value, undefined, 1) }).map((d) => formatDiagnostic(d));
+    expect(found({ rope_parameters: { theta: 10 }, rope_theta: 20, n_embd: 4, d: 4 })).toEqual([
+      'config.json:5:2 W507 /params/theta rope_parameters.theta is 10, but rope_theta is 20; both give the param `theta`; rope_parameters.theta counts; remove the other one',
+    ]);
+    expect(found({ text_config: { n_embd: 4 }, d: 5 })).toEqual([expect.stringContaining('W507 /params/dim n_embd is 4, but d is 5')]);
+    expect(found({ rope_parameters: { theta: 10 }, rope_theta: 10, hidden_size: null, n_embd: 4 })).toEqual([]);
+  });
   test('nested configurations are read first', () => {
     const { spec: loaded } = loadText(`${base}\nembeddings: { token: { rows: 4, dim: dim } }\nlayers: { repeat: 0, residual: [] }`);
     expect(resolveModel(loaded!, { config: { hidden_size: 3, text_config: { hidden_size: 4 } } }).model!.dim).toBe(4);

@@ -3,7 +3,7 @@ import { InternalError } from '../../../compiler/diagnostics.ts';
 import type { MathLibrary } from '../math/library.ts';
 import { call, type FunctionBuilder, type FunctionHandle, type Local } from '../wasm/function.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
-import { add, choose, f32x4, i32, i32x4, lane, load, mul, op, type I32 } from '../wasm/value.ts';
+import { add, choose, f32, f32x4, i32, i32x4, lane, load, mul, op, type I32 } from '../wasm/value.ts';
 import { writeDots, writeMerge, writeMix, writeSoften, type Rows } from './attention-loops.ts';
 
 /** (q, k, kStride, width, out, count): see writeDots. Strides and addresses in bytes. */
@@ -14,7 +14,7 @@ export type Soften = FunctionHandle<readonly ['i32', 'i32', 'i32'], undefined>;
 export type Mix = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
 /** (record, mixed, other record, other mixed, vectors): see writeMerge. */
 export type Merge = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
-/** (x, count) -> index of the largest, the lowest of equals; 0 where nothing is a number. */
+/** (x, count) -> index of the largest, the lowest of equals; -1 where one is NaN or the largest is infinite. */
 export type Largest = FunctionHandle<readonly ['i32', 'i32'], 'i32'>;
 
 export class RowLibrary {
@@ -87,13 +87,16 @@ function writeLargest(f: FunctionBuilder, x: I32, count: I32): I32 {
   const best = f.let(f32x4(-Infinity));
   const place = f.let(i32x4(0));
   const numbers = f.let(i32x4(0, 1, 2, 3));
+  const wrong = f.let(i32x4(0));
   f.countedLoop(s, i32(0), whole, 4, () => {
     const values = f.let(load('v128.load', add(x, mul(s, i32(4)))));
     const better = f.let(op('f32x4.gt', values, best));
     f.set(best, op('v128.bitselect', values, best, better));
     f.set(place, op('v128.bitselect', numbers, place, better));
     f.set(numbers, op('i32x4.add', numbers, i32x4(4)));
+    f.set(wrong, op('v128.or', wrong, op('f32x4.ne', values, values)));
   });
+  const bad = f.let(op('v128.any_true', wrong));
   const top = f.let(lane('f32x4.extract_lane', 0, best));
   const index = f.let(lane('i32x4.extract_lane', 0, place));
   for (let l = 1; l < 4; l++) {
@@ -109,6 +112,8 @@ function writeLargest(f: FunctionBuilder, x: I32, count: I32): I32 {
     const better = f.let(op('f32.gt', value, top));
     f.set(index, choose(better, s, index));
     f.set(top, choose(better, value, top));
+    f.set(bad, op('i32.or', bad, op('f32.ne', value, value)));
   });
-  return index;
+  f.set(bad, op('i32.or', bad, op('f32.eq', op('f32.abs', top), f32(Infinity))));
+  return choose(bad, i32(-1), index);
 }
