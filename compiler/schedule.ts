@@ -111,7 +111,7 @@ function scheduleNode(b: Builder, node: Node, output: string | undefined, states
       return target;
     }
     case 'map': case 'gather': case 'norm': case 'softmax': case 'reduce': case 'rope': case 'mask': case 'scores': case 'mix': case 'take':
-    case 'member': case 'reshape': case 'transpose': case 'slice': case 'tail': case 'row': {
+    case 'member': case 'reshape': case 'transpose': case 'slice': case 'lag': case 'tail': case 'row': {
       const target = result();
       b.nest(node, shape, target.id, axes(shape.length), nestValue(node, inputs));
       return target;

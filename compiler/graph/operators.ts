@@ -236,6 +236,15 @@ export const operatorTable: Table = {
     },
     attributes: (o) => `axis=${o.axis}`,
   },
+  lag: {
+    arity: [1, 1], operands: 'f32', dtype: f32,
+    shape: (o, inputs) => {
+      expectDim('lag', 'the first axis', axisOf('lag', operand(inputs, 0), 0), 'S');
+      if (!Number.isInteger(o.rows) || o.rows < 0) throw new ShapeError(`lag: ${o.rows} rows`);
+      return ['T', ...operand(inputs, 0).slice(1)];
+    },
+    attributes: (o) => `${o.rows}`,
+  },
   tail: {
     arity: [1, 1], operands: 'f32', dtype: f32,
     shape: (_, inputs) => {

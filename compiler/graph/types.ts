@@ -57,6 +57,7 @@ export type MaskWindow = { readonly kind: 'sliding' | 'chunked' | 'symmetric'; r
  * topk         x[..., n] -> i32[..., k]: indices of the k largest on the last axis, largest first, ties to the lower index
  * take         (x[..., n], index i32[..., k]) -> [..., k]
  * member       index i32[..., k] -> [..., size]: 1 where the position is among the indices, else 0
+ * lag          the row of each token of the step as it was `rows` tokens before: state[S, ...] -> [T, ...], 0 before the first token
  * tail         the last R tokens: x[T, ...] -> [R, ...]
  * row          one token of x[T, d] -> [1, d]: the first or the last
  */
@@ -82,6 +83,7 @@ export type Operator =
   | { readonly op: 'transpose'; readonly permutation: readonly number[] }
   | { readonly op: 'slice'; readonly axis: number; readonly start: number; readonly length: number }
   | { readonly op: 'concat'; readonly axis: number }
+  | { readonly op: 'lag'; readonly rows: number }
   | { readonly op: 'tail' }
   | { readonly op: 'row'; readonly which: 'first' | 'last' };
 

@@ -1,6 +1,7 @@
 /** Functions of tensors that custom blocks call: the primitive operators, spelled for people. */
 import { tokenPosition } from '../graph/expressions.ts';
 import { lowerAttentionCore } from './attention-core.ts';
+import { fail } from './lowering-error.ts';
 import { lowerRope } from './rope.ts';
 import type { Arguments } from './tensor-arguments.ts';
 import type { Node } from '../graph/types.ts';
@@ -37,6 +38,8 @@ const rows: readonly [string, readonly [number, number], TensorFunction['build']
   ['scores(q, k)', [2, 2], (a) => a.ctx.graph.node({ op: 'scores' }, [a.tensor(0), a.tensor(1)])],
   ['mask(scores, window)', [1, 2], mask],
   ['mix(probabilities, v)', [2, 2], (a) => a.ctx.graph.node({ op: 'mix' }, [a.tensor(0), a.tensor(1)])],
+  ['lag(x, tokens)', [2, 2], (a, label) => lag(a, a.tensor(0), a.integer(1), label)],
+  ['causal_conv(x, weight, bias)', [2, 3], causalConv],
   ['cache(x)', [1, 1], (a, label) => keep(a, a.tensor(0), label)],
 ];
 
@@ -117,6 +120,31 @@ function keep(a: Arguments, x: Node, label: string): Node {
   let name = label;
   for (let n = 2; graph.hasState(name); n++) name = `${label}.${n}`;
   return graph.cache(name, x);
+}
+
+/** x[T, ...] as it was some tokens before, 0 before the first token. The result of `cache` is used as it is. */
+function lag(a: Arguments, x: Node, rows: number, label: string): Node {
+  if (rows === 0 && x.shape[0] === 'T') return x;
+  return a.ctx.graph.node({ op: 'lag', rows }, [x.shape[0] === 'S' ? x : keep(a, x, label)]);
+}
+
+/** A convolution over tokens, each channel by itself: x[T, c] with weight [c, k] or [c, 1, k], the last column for the token itself. */
+function causalConv(a: Arguments, label: string): Node {
+  const { graph } = a.ctx;
+  const [x, weight] = [a.tensor(0), a.tensor(1)];
+  const [channels, taps] = [a.fixed(x.shape[1]), a.fixed(weight.shape.at(-1))];
+  if (weight.shape.reduce<number>((n, d) => n * a.fixed(d), 1) !== channels * taps) {
+    return fail('E405', a.path, `argument 2 of \`${a.signature}\` must be a row for each of the ${channels} channels`);
+  }
+  const columns = graph.reshape(weight, [channels, taps]);
+  const kept = taps > 1 ? keep(a, x, label) : x;
+  let sum = a.count > 2 ? a.tensor(2) : undefined;
+  for (let rows = taps - 1; rows >= 0; rows--) {
+    const before = rows === 0 ? x : graph.node({ op: 'lag', rows }, [kept]);
+    const product = graph.mul(before, graph.reshape(graph.slice(columns, 1, taps - 1 - rows, 1), [channels]));
+    sum = sum ? graph.add(product, sum) : product;
+  }
+  return sum ?? x;
 }
 
 function mask(a: Arguments): Node {

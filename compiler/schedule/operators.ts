@@ -68,6 +68,7 @@ export function nestValue(node: Node, inputs: readonly Operand[]): Scalar {
       return read(first(), index);
     }
     case 'slice': return read(first(), here.map((i, n) => (n === operator.axis ? add(i, int(operator.start)) : i)));
+    case 'lag': return lagValue(operator.rows, first(), here);
     case 'tail': return read(first(), [add(sub(dim('T'), dim('R')), axis(0)), ...here.slice(1)]);
     case 'row': return read(first(), [operator.which === 'first' ? int(0) : sub(dimIndex(first().shape[0] as Dim), int(1)), ...here.slice(1)]);
     case 'linear': return linearValue(operator.group, first(), second(), inputs[2], rank);
@@ -75,6 +76,13 @@ export function nestValue(node: Node, inputs: readonly Operand[]): Scalar {
       throw new InternalError('schedule', `${operator.op} is not a nest (node ${node.id})`);
     default: return operator satisfies never;
   }
+}
+
+/** Row P + t - rows, where there is one. The index stays inside the state where there is none. */
+function lagValue(rows: number, x: Operand, here: readonly Index[]): Scalar {
+  const from = sub(add(dim('P'), axis(0)), int(rows));
+  const inside: Index = { op: 'max', a: from, b: int(0) };
+  return select(binary('ge', indexValue(from), constant(0)), read(x, [inside, ...here.slice(1)]), constant(0));
 }
 
 /** Sum over k of x[rows, k] * w[n, k], or of the matrix that the head or the chosen expert has. */

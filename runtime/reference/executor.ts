@@ -4,7 +4,7 @@
  */
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { rope, mask } from './attention.ts';
-import { concat, row, slice, tail, transpose } from './layout.ts';
+import { concat, lag, row, slice, tail, transpose } from './layout.ts';
 import { map } from './map.ts';
 import { expertLinear, gather, headLinear, linear, mix, scores } from './products.ts';
 import { member, norm, reduce, softmax, take, topk } from './rows.ts';
@@ -135,6 +135,7 @@ class ReferenceExecutor implements Executor {
       case 'transpose': return transpose(o.permutation, operand(0));
       case 'slice': return slice(o.axis, o.start, o.length, operand(0));
       case 'concat': return concat(o.axis, operands);
+      case 'lag': return lag(o.rows, sizes, operand(0));
       case 'tail': return tail(sizes.R, operand(0));
       case 'row': return row(o.which, operand(0));
       default: return o satisfies never;

@@ -1,7 +1,7 @@
-/** Operators that only move elements: transpose, slice, concat, tail, row. */
+/** Operators that only move elements: transpose, slice, concat, lag, tail, row. */
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { count, size, strides, walk } from './tensor.ts';
-import type { Tensor, Values } from './tensor.ts';
+import type { Sizes, Tensor, Values } from './tensor.ts';
 
 /** Storage of the same sort for n elements. */
 function like(data: Values, n: number): Values {
@@ -43,6 +43,14 @@ export function concat(axis: number, parts: readonly Tensor[]): Tensor {
     before += n;
   }
   return { data, shape: first.shape.map((d, i) => (i === axis ? total : d)) };
+}
+
+/** The T rows of a state that end `rows` before its end, 0 where there is none: what each token of the step saw then. */
+export function lag(rows: number, { T, P }: Sizes, state: Tensor): Tensor {
+  const width = count(state.shape.slice(1));
+  const data = new Float64Array(T * width);
+  for (let t = Math.max(0, rows - P); t < T; t++) data.set(state.data.subarray((P + t - rows) * width, (P + t - rows + 1) * width), t * width);
+  return { data, shape: [T, ...state.shape.slice(1)] };
 }
 
 /** The last `rows` tokens. */

@@ -113,4 +113,5 @@ MODELS = {
     "electra": ("electra", dict(HEADS, embedding_size=20, _class="AutoModel")),
     "albert": ("albert", dict(HEADS, embedding_size=20, _class="AutoModel")),
     "mpnet": ("mpnet", dict(HEADS, pad_token_id=1, bos_token_id=0, _class="AutoModel")),
+    "lfm2_moe": ("lfm2_moe", dict(FOUR, **MOE, num_dense_layers=1, block_multiple_of=8, layer_types=["conv", "full_attention", "conv", "conv"])),
 }

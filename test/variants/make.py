@@ -1,7 +1,6 @@
 """Write the variant checkpoints beside this file: switches of config.json that no folder of test/golden turns.
 
 Uses test/golden/make.py (needs torch, transformers, safetensors). Usage: python make.py [NAME...]
-Falcon with ALiBi is recorded with transformers' scaled dot-product attention: its eager path adds the bias twice.
 """
 import os, runpy, sys
 
@@ -46,23 +45,6 @@ MODELS = {
 }
 
 
-def record_again(folder, T, N):
-    import torch
-    from safetensors.torch import load_file, save_file
-    from transformers import AutoModelForCausalLM
-    file = os.path.join(folder, "golden.safetensors")
-    t = load_file(file)
-    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32).eval()
-    ids = t["input_ids"][None].long()
-    with torch.no_grad():
-        o = model(input_ids=ids, output_hidden_states=True, use_cache=False)
-        gen = model.generate(input_ids=ids, do_sample=False, max_new_tokens=N, min_new_tokens=N, output_logits=True, return_dict_in_generate=True, pad_token_id=0, eos_token_id=None)
-    t.update({f"hidden.{i}": h[0].contiguous().clone() for i, h in enumerate(o.hidden_states)})
-    t.update(logits=o.logits[0].contiguous(), generated=gen.sequences[0, T:].int().contiguous(), gen_logits=torch.stack([x[0] for x in gen.logits]).contiguous())
-    save_file(t, file)
-
-
 for k, (name, (model_type, kw)) in enumerate(MODELS.items()):
     if sys.argv[1:] and name not in sys.argv[1:]: continue
     make["build"](name, model_type, kw, HERE, 7000 + k, T=13, N=8)
-    if kw.get("alibi"): record_again(os.path.join(HERE, name), 13, 8)
