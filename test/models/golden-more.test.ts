@@ -4,8 +4,8 @@ import { onReference, testCheckpoints } from '../support/golden-suite.ts';
 import { checkpointNames, furtherFolder } from '../support/model-folder.ts';
 
 describe('further checkpoints on the reference backend', () => {
-  test('there are 79', () => {
-    expect(checkpointNames(furtherFolder).length).toBe(79);
+  test('there are 80', () => {
+    expect(checkpointNames(furtherFolder).length).toBe(80);
   });
   testCheckpoints(furtherFolder, onReference);
 });
