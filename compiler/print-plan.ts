@@ -13,7 +13,7 @@ export interface PrintOptions {
 export function printPlan(plan: ExecutionPlan, options: PrintOptions = {}): string {
   const { capacity, memory, target } = plan;
   const past = capacity.context - 1;
-  const shaders = shaderChoice(target);
+  const shaders = shaderChoice(target, plan.buffers);
   const cost = planCost(plan, decodeStep(past));
   const fired = plan.fusions.filter((f) => f.fired).length;
   return [

@@ -10,10 +10,10 @@ export const targets = {
   },
   webgpu: {
     device: 'webgpu', name: 'WebGPU hardware', maxBindingBytes: 1024 * MiB, maxBufferBytes: 2048 * MiB, maxStorageBuffers: 8, maxWorkgroupSize: 256,
-    maxWorkgroupBytes: 16384, subgroups: true, f16: true, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: false, formats: [],
+    maxWorkgroupBytes: 16384, subgroups: true, f16: true, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: false, formats: ['f16', 'bf16'],
   },
   webgpuSoftware: {
     device: 'webgpu', name: 'WebGPU in software', maxBindingBytes: 128 * MiB, maxBufferBytes: 1024 * MiB, maxStorageBuffers: 8, maxWorkgroupSize: 256,
-    maxWorkgroupBytes: 16384, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: true, linearPrologue: false, int8Inputs: false, formats: [],
+    maxWorkgroupBytes: 16384, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: true, linearPrologue: false, int8Inputs: false, formats: ['f16', 'bf16'],
   },
 } as const satisfies Record<string, Target>;

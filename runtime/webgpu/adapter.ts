@@ -54,6 +54,6 @@ export function targetOf(report: AdapterReport, limits: WebGpuLimits, features: 
     maxWorkgroupSize: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
     maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
     subgroups: features.has('subgroups'), f16: features.has('shader-f16'), relaxedSimd: false, threads: 1,
-    software, linearPrologue: !software, int8Inputs: false, formats: [],
+    software, linearPrologue: !software, int8Inputs: false, formats: ['f16', 'bf16'],
   };
 }

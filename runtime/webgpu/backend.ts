@@ -1,7 +1,7 @@
 /** The WebGPU backend: opens a device, loads plans onto it. */
 import { shaderChoice } from '../../compiler/shader-choice.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
-import type { Executor, PlanBackend, WeightProvider } from '../backend.ts';
+import type { PlanBackend, WeightProvider } from '../backend.ts';
 import { chooseLimits, describeAdapter, findAdapter, targetOf, type AdapterReport, type WebGpuLimits } from './adapter.ts';
 import { DeviceWatch, deviceError } from './errors.ts';
 import { bindKernels, WebGpuExecutor } from './executor.ts';
@@ -66,7 +66,7 @@ export class WebGpuBackend implements PlanBackend {
   /** Makes the device fail, as a driver may at any time: to test what follows. */
   loseDevice(): void { this.watch.device.destroy(); }
 
-  async load(plan: ExecutionPlan, weights: WeightProvider, reason: string): Promise<Executor> {
+  async load(plan: ExecutionPlan, weights: WeightProvider, reason: string): Promise<WebGpuExecutor> {
     this.watch.check('loading a model');
     const layout = layoutWeights(plan, this.target.maxBindingBytes);
     const kernels = plan.kernels.map((kernel) => emitKernel(kernel, plan.buffers, layout, this.target));
@@ -76,7 +76,7 @@ export class WebGpuBackend implements PlanBackend {
     const memory = await createMemory(this.watch, plan, uploaded, [...layout.matrices.values()]);
     const dispatches = await this.watch.guard(`the kernels of ${plan.model}`, () => bindKernels(this.watch, this.pipelines, memory, kernels));
     const { name, software } = this.adapter;
-    const shaders = shaderChoice(this.target);
+    const shaders = shaderChoice(this.target, plan.buffers);
     const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length, ...(shaders ? { shaders: shaders.text } : {}) } as const;
     const executor: WebGpuExecutor = new WebGpuExecutor(report, plan, this.watch, this.pipelines, memory, dispatches, () => { this.executors.delete(executor); });
     this.executors.add(executor);

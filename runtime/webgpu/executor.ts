@@ -24,6 +24,8 @@ export interface KernelDispatches {
 /** What the executor owns and binds. */
 export interface DeviceMemory {
   readonly uniform: GPUBuffer;
+  /** Bytes of all weights and constants on the device. */
+  readonly weightBytes: number;
   /** The buffers of inputs, states, activations and outputs. */
   readonly buffer: (id: BufferId) => GPUBuffer;
   readonly matrix: (key: string, part: number) => GPUBuffer;
@@ -88,6 +90,9 @@ export class WebGpuExecutor implements Executor {
     this.inputs = new Map(plan.buffers.filter((b) => b.role === 'input').map((b) => [b.name, b]));
     this.labels = plan.kernels.map((k) => k.origin.label);
   }
+
+  /** Bytes of all weights and constants on the device, packed as they are. */
+  get weightBytes(): number { return this.memory.weightBytes; }
 
   async step(input: StepInput, names: readonly string[] = []): Promise<StepResult> {
     if (this.disposed) throw new InternalError('webgpu', 'a step after dispose');

@@ -3,10 +3,12 @@ import { InternalError } from '../../compiler/diagnostics.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { MatrixLayout } from './wgsl/linear.ts';
+import { elementBytes, type ElementFormat } from './wgsl/halves.ts';
+import { elementFormat } from './wgsl/module.ts';
 import type { Part, Pieces } from './wgsl/module.ts';
 import { deviceError } from './errors.ts';
 
-/** The weights of one or more linear kernels, packed: row n of group g at (g * rows + n) * stride floats. */
+/** The weights of one or more linear kernels, packed: row n of group g at (g * rows + n) * stride elements. */
 export interface Matrix extends MatrixLayout {
   readonly key: string;
   readonly weights: readonly Buffer[];
@@ -64,9 +66,12 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
     const groups = kernel.group === 'none' ? 1 : (first.shape[0] as number);
     const rows = kernel.weights.reduce((n, w) => n + w.rows, 0);
     const stride = shared ? kernel.k : Math.ceil(kernel.k / 4) * 4;
-    const parts = cut(groups > 1 || kernel.group !== 'none' ? groups : rows, (groups > 1 || kernel.group !== 'none' ? rows * stride : stride) * 4,
-      kernel.group === 'none' ? step : 1, maxBinding, first.name);
-    const matrix: Matrix = { key, weights, order: kernel.order, groups, rows, stride, parts, split: parts.length > 1 };
+    const formats = new Set(weights.map(elementFormat));
+    // What is packed of unlike forms is expanded.
+    const format = formats.size === 1 ? elementFormat(first) : 'f32';
+    const unit = kernel.group === 'none' ? stride : rows * stride;
+    const parts = cut(kernel.group === 'none' ? rows : groups, unit * elementBytes(format), even(kernel.group === 'none' ? step : 1, unit, format), maxBinding, first.name);
+    const matrix: Matrix = { key, weights, order: kernel.order, groups, rows, stride, format, parts, split: parts.length > 1 };
     matrices.set(key, matrix);
     if (shared) plain.set(first.id, matrix);
   }
@@ -78,10 +83,13 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
     const unit = matrix && (matrix.groups > 1 ? matrix.rows * matrix.stride : matrix.stride);
     const row = count(b.shape.slice(1), b.name);
     elements.set(id, matrix && unit !== undefined ? matrix.parts.map((p) => p.from * unit)
-      : cut(count(b.shape.slice(0, 1), b.name), row * 4, 1, maxBinding, b.name).map((p) => p.from * row));
+      : cut(count(b.shape.slice(0, 1), b.name), row * elementBytes(elementFormat(b)), even(1, row, elementFormat(b)), maxBinding, b.name).map((p) => p.from * row));
   }
   return { matrices, plain, elements };
 }
+
+/** A step in units of `row` elements that, in 16 bits, is a whole number of 32-bit words. */
+const even = (step: number, row: number, format: ElementFormat): number => (format !== 'f32' && (step * row) % 2 === 1 ? 2 * step : step);
 
 /** Cuts `total` units of `bytes` into as few equal runs as fit a binding, each but the last a multiple of `step`. */
 function cut(total: number, bytes: number, step: number, maxBinding: number, name: string): Part[] {

@@ -14,6 +14,7 @@ const align = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16
 export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weights: DeviceWeights, matrices: readonly Matrix[]): Promise<DeviceMemory> {
   const { device } = watch;
   const made: GPUBuffer[] = [...new Set([...weights.matrices.values(), ...weights.elements.values()].flat())];
+  const weightBytes = made.reduce((n, b) => n + b.size, 0);
   const destroy = (): void => { for (const buffer of made) buffer.destroy(); };
   try {
     const roles = new Map(plan.buffers.map((b) => [b.id, b]));
@@ -50,7 +51,7 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
     };
     const buffer = (id: BufferId): GPUBuffer => need(slots.get(slotOf.get(id) ?? -1), `buffer ${id}`);
     return {
-      uniform, destroy, buffer,
+      uniform, destroy, buffer, weightBytes,
       matrix: (key, part) => need(weights.matrices.get(key)?.[part], `matrix ${key}`),
       element: (id, piece) => weights.elements.get(id)?.[piece] ?? buffer(id),
       merged: (ids) => {

@@ -14,7 +14,7 @@ import { emitLinearThread, MOST_SUMS, UNROLLED } from './wgsl/linear-thread.ts';
 import { rowGroups, type RowGroups } from './wgsl/row-groups.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
-import { extent, fixedSize, Module, type Dims, type Program } from './wgsl/module.ts';
+import { elementFormat, extent, fixedSize, Module, type Dims, type Program } from './wgsl/module.ts';
 
 /** Larger buffers are not worth a second copy. */
 const MERGE_BYTES = 2 ** 24;
@@ -39,14 +39,14 @@ export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: W
   const excess = Math.max(...plain.variants.map((v) => bound(v.program))) - target.maxStorageBuffers;
   if (excess <= 0) return plain;
   const byId = new Map(buffers.map((b) => [b.id, b]));
-  const size = (id: BufferId): number => { const b = byId.get(id); return b ? fixedSize(b) : Infinity; };
+  const size = (id: BufferId): number => { const b = byId.get(id); return b && elementFormat(b) === 'f32' ? fixedSize(b) : Infinity; };
   const candidates = [...new Set(elementReads(kernel))]
     .filter((id) => layout.elements.get(id)?.length === 1 && size(id) * 4 <= MERGE_BYTES).sort((a, b) => size(a) - size(b)).slice(0, excess + 1);
   return candidates.length > excess ? emit(kernel, buffers, layout, target, candidates) : plain;
 }
 
 function emit(kernel: Kernel, buffers: readonly Buffer[], layout: WeightLayout, target: Target, merged: readonly BufferId[]): KernelPrograms {
-  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0], shaderChoice(target)?.reductions === 'subgroup', merged);
+  const module = (): Module => new Module(buffers, (id: BufferId) => layout.elements.get(id) ?? [0], { subgroups: shaderChoice(target)?.reductions === 'subgroup', f16: target.f16 }, merged);
   const always = (program: Program): KernelPrograms => ({ kernel, variants: [{ program, when: () => true }] });
   switch (kernel.kind) {
     case 'nest': return always(emitNest(module(), kernel, target.software));

@@ -4,11 +4,13 @@ import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { WeightProvider } from '../backend.ts';
 import type { DeviceWatch } from './errors.ts';
 import type { Matrix, WeightLayout } from './layout.ts';
+import { elementBytes, type ElementFormat } from './wgsl/halves.ts';
+import { elementFormat } from './wgsl/module.ts';
 import { BufferUsage } from './usage.ts';
 
 /** Bytes handed to the driver before waiting for it to have copied them. */
 const FLIGHT = 256 * 2 ** 20;
-/** Floats of one write. */
+/** Elements of one write, an even number. */
 const CHUNK = 2 ** 22;
 
 export interface DeviceWeights {
@@ -41,6 +43,11 @@ export async function uploadWeights(watch: DeviceWatch, buffers: readonly Buffer
   return { matrices, elements };
 }
 
+/** Elements as they lie on the device; 16-bit forms as bits. */
+type Data = Float32Array | Int32Array | Uint16Array;
+
+const elements = (shape: Buffer['shape']): number => shape.reduce<number>((n, d) => n * Number(d), 1);
+
 class Upload {
   private inFlight = 0;
   constructor(private readonly watch: DeviceWatch) {}
@@ -50,10 +57,16 @@ class Upload {
       label, size: Math.max(16, Math.ceil(bytes / 16) * 16), usage: BufferUsage.storage | BufferUsage.copyDestination | BufferUsage.copySource,
     }));
   }
-  private async write(target: GPUBuffer, at: number, data: Float32Array | Int32Array): Promise<void> {
+  /** Writes elements from `at` on. In 16 bits, `at` is even; the other half of a last word is 0. */
+  private async write(target: GPUBuffer, at: number, data: Data): Promise<void> {
     for (let from = 0; from < data.length; from += CHUNK) {
-      const part = data.subarray(from, from + CHUNK);
-      this.watch.device.queue.writeBuffer(target, (at + from) * 4, part.buffer, part.byteOffset, part.byteLength);
+      let part = data.subarray(from, from + CHUNK);
+      if (part.byteLength % 4 !== 0) {
+        const whole = new Uint16Array(part.length + 1);
+        whole.set(part);
+        part = whole;
+      }
+      this.watch.device.queue.writeBuffer(target, (at + from) * data.BYTES_PER_ELEMENT, part.buffer, part.byteOffset, part.byteLength);
       this.inFlight += part.byteLength;
       if (this.inFlight > FLIGHT) await this.settle();
     }
@@ -63,14 +76,27 @@ class Upload {
     await this.watch.device.queue.onSubmittedWorkDone();
   }
 
+  /** Rows `from`..`to` of a 16-bit weight, all axes but the last being rows. */
+  private async stored(weight: Buffer, from: number, to: number, provider: WeightProvider): Promise<Uint16Array> {
+    if (!provider.readStored) throw new InternalError('webgpu', `${weight.name} cannot be read as it is stored`);
+    const bytes = await provider.readStored(weight.name, from, to);
+    return bytes.byteOffset % 2 === 0 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : new Uint16Array(bytes.slice().buffer);
+  }
+  private async whole(weight: Buffer, format: ElementFormat, provider: WeightProvider): Promise<Data> {
+    const total = elements(weight.shape);
+    const data = format === 'f32' ? await provider.read(weight.name) : await this.stored(weight, 0, elements(weight.shape.slice(0, -1)), provider);
+    if (data.length !== total) throw new InternalError('webgpu', `${weight.name} has ${data.length} elements, not ${total}`);
+    return data;
+  }
+
   async buffer(buffer: Buffer, starts: readonly number[], provider: WeightProvider): Promise<GPUBuffer[]> {
-    const data = buffer.role === 'constant' ? (buffer.dtype === 'i32' ? Int32Array : Float32Array).from(buffer.data ?? []) : await provider.read(buffer.name);
-    const total = buffer.shape.reduce<number>((n, d) => n * Number(d), 1);
+    const data = buffer.role === 'constant' ? (buffer.dtype === 'i32' ? Int32Array : Float32Array).from(buffer.data ?? []) : await this.whole(buffer, elementFormat(buffer), provider);
+    const total = elements(buffer.shape);
     if (data.length !== total) throw new InternalError('webgpu', `${buffer.name} has ${data.length} elements, not ${total}`);
     const made: GPUBuffer[] = [];
     for (const [n, start] of starts.entries()) {
       const end = starts[n + 1] ?? total;
-      const target = await this.create(`weight ${buffer.name}`, (end - start) * 4);
+      const target = await this.create(`weight ${buffer.name}`, (end - start) * data.BYTES_PER_ELEMENT);
       await this.write(target, 0, data.subarray(start, end));
       made.push(target);
     }
@@ -78,28 +104,28 @@ class Upload {
   }
 
   async matrix(matrix: Matrix, provider: WeightProvider): Promise<GPUBuffer[]> {
-    const { groups, rows, stride, parts, weights } = matrix;
+    const { groups, rows, stride, format, parts, weights } = matrix;
     const grouped = weights[0]?.shape.length === 3;
     const unit = grouped ? rows * stride : stride;
     const label = `weight ${weights.map((w) => w.name).join(' + ')}`;
     const made: GPUBuffer[] = [];
-    for (const part of parts) made.push(await this.create(label, (part.to - part.from) * unit * 4));
+    for (const part of parts) made.push(await this.create(label, (part.to - part.from) * unit * elementBytes(format)));
     const k = Number(weights[0]?.shape.at(-1));
-    /** Writes floats from `at` (in the whole matrix) on, which may cross a piece's end. */
-    const put = async (at: number, data: Float32Array): Promise<void> => {
+    /** Writes elements from `at` (in the whole matrix) on, which may cross a piece's end. */
+    const put = async (at: number, data: Data): Promise<void> => {
       for (const [n, part] of parts.entries()) {
         const [low, high] = [Math.max(at, part.from * unit), Math.min(at + data.length, part.to * unit)];
         if (low < high) await this.write(made[n] as GPUBuffer, low - part.from * unit, data.subarray(low - at, high - at));
       }
     };
     if (weights.length === 1 && stride === k) {
-      await this.plain(weights[0] as Buffer, provider, put);
+      await this.plain(weights[0] as Buffer, format, provider, put);
       return made;
     }
-    const packed = new Float32Array(groups * rows * stride);
+    const packed = new (format === 'f32' ? Float32Array : Uint16Array)(groups * rows * stride);
     let before = 0;
     for (const [which, weight] of weights.entries()) {
-      const data = await provider.read(weight.name);
+      const data = await this.whole(weight, format, provider);
       const own = data.length / groups / k;
       if (!Number.isInteger(own)) throw new InternalError('webgpu', `${weight.name} has ${data.length} elements`);
       for (let g = 0; g < groups; g++) {
@@ -115,7 +141,15 @@ class Upload {
   }
 
   /** A weight as it is; in runs of rows where it is large and the provider can. */
-  private async plain(weight: Buffer, provider: WeightProvider, put: (at: number, data: Float32Array) => Promise<void>): Promise<void> {
+  private async plain(weight: Buffer, format: ElementFormat, provider: WeightProvider, put: (at: number, data: Data) => Promise<void>): Promise<void> {
+    if (format !== 'f32') {
+      const width = Number(weight.shape.at(-1));
+      const rows = elements(weight.shape) / width;
+      // An even number of rows begins at a whole word.
+      const step = Math.max(2, Math.floor((4 * CHUNK) / width / 2) * 2);
+      for (let from = 0; from < rows; from += step) await put(from * width, await this.stored(weight, from, Math.min(rows, from + step), provider));
+      return;
+    }
     const [first = 1] = weight.shape;
     const row = weight.shape.slice(1).reduce<number>((n, d) => n * Number(d), 1);
     const total = Number(first);

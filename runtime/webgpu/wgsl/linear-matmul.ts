@@ -63,8 +63,7 @@ export function emitLinearMatmul(module: Module, kernel: LinearKernel, layout: M
     `  let inputK = min(k0 + e % ${DEPTH}, ${kernel.k - 1});`, ...loadInput.map((line) => `  ${line}`), '}');
   // Tile of the weights: k by groups of four columns.
   const four = [0, 1, 2, 3].map((c) => {
-    const at = l.rowOffset(`(base + sub + (e & 7) * 4 + ${c})`, head);
-    return l.vector ? `${l.matrix}[${at} + (weightK >> 2u)][weightK & 3]` : `${l.matrix}[${at} + weightK]`;
+    return l.weight(l.rowOffset(`(base + sub + (e & 7) * 4 + ${c})`, head), 'weightK');
   });
   emitter.write(`for (var e: i32 = lane; e < ${DEPTH * COLUMNS / 4}; e += ${SIZE}) {`, `  let weightK = min(k0 + (e >> 3u), ${kernel.k - 1});`,
     `  ${right}[e] = vec4<f32>(${four.join(', ')});`, '}', 'workgroupBarrier();',

@@ -4,14 +4,17 @@ import { add, axis, int } from '../../../compiler/kernels/index-expression.ts';
 import { substituteAxes, visitScalar } from '../../../compiler/kernels/scalar-expression.ts';
 import { isCoordinate, writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter } from './emitter.ts';
+import { fourOf, oneOf, oneOfFour, viewType, type ElementFormat, type ElementView } from './halves.ts';
 import type { Module, Part } from './module.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 
-/** The packed weights of a linear kernel: rows [groups, N] of `stride` floats, N in the kernel's order. */
+/** The packed weights of a linear kernel: rows [groups, N] of `stride` elements, N in the kernel's order. */
 export interface MatrixLayout {
   readonly groups: number;
   readonly rows: number;
   readonly stride: number;
+  /** How the elements are stored. */
+  readonly format: ElementFormat;
   /** Cut into several storage bindings, each with a dispatch of its own. */
   readonly split: boolean;
 }
@@ -30,6 +33,7 @@ export class LinearEmitter {
   readonly perPoint: number;
   readonly matrix: string;
   readonly vector: boolean;
+  private readonly view: ElementView;
   private readonly part: string | undefined;
   private accumulatorAt: (n: string) => string = () => { throw new InternalError('webgpu', 'no accumulator here'); };
 
@@ -43,7 +47,8 @@ export class LinearEmitter {
     });
     for (const store of kernel.stores) this.checkRows(store.value);
     this.vector = layout.stride % 4 === 0;
-    this.matrix = module.bind({ kind: 'matrix', write: false }, this.vector ? 'array<vec4<f32>>' : 'array<f32>');
+    this.view = module.view(layout.format);
+    this.matrix = module.bind({ kind: 'matrix', write: false }, viewType(this.view, this.vector));
     this.part = layout.split ? module.bind({ kind: 'part', write: false }, 'vec4<i32>') : undefined;
   }
 
@@ -76,7 +81,7 @@ export class LinearEmitter {
   /** Workgroups along x for a part. */
   tiles(tile: number, part: Part): number { return Math.ceil((this.kernel.group === 'none' ? part.to - part.from : this.layout.rows) / tile); }
 
-  /** Where row `n` of N starts in the binding, in its units (floats or fours); rows outside are moved inside. `group` is the head or expert. */
+  /** Where row `n` of N starts in the binding, in its units (elements or fours); rows outside are moved inside. `group` is the head or expert. */
   rowOffset(n: string, group: string | undefined): string {
     const { rows, stride } = this.layout;
     const unit = this.vector ? stride / 4 : stride;
@@ -87,11 +92,11 @@ export class LinearEmitter {
 
   /** Four weights from k (a multiple of 4) on, of the row at `offset`. */
   weights(offset: string, k: string): string {
-    if (this.vector) return `${this.matrix}[${offset} + (${k} >> 2u)]`;
-    return `vec4<f32>(${[0, 1, 2, 3].map((c) => `${this.matrix}[${offset} + ${k} + ${c}]`).join(', ')})`;
+    if (this.vector) return fourOf(this.view, this.matrix, `${offset} + (${k} >> 2u)`);
+    return `vec4<f32>(${[0, 1, 2, 3].map((c) => oneOf(this.view, this.matrix, `${offset} + ${k} + ${c}`)).join(', ')})`;
   }
-  weight(offset: string, k: number): string {
-    return this.vector ? `${this.matrix}[${offset} + ${k >> 2}][${k & 3}]` : `${this.matrix}[${offset} + ${k}]`;
+  weight(offset: string, k: string | number): string {
+    return this.vector ? oneOfFour(this.view, this.matrix, offset, String(k)) : oneOf(this.view, this.matrix, `${offset} + ${k}`);
   }
 
   /** The input of tile row `r` at k + `shift`. Row axis 0 of tile rows is bound by `tileAxes`. */

@@ -1,6 +1,7 @@
 /** Collects what one compute shader declares (bindings, workgroup memory, functions) and writes its text. */
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { mathFunctions, type MathFunction } from './math.ts';
+import { elementView, oneOf, viewFunctions, viewType, type ElementFormat, type ElementView } from './halves.ts';
 import type { SourceView } from './emitter.ts';
 import type { Buffer, BufferId } from '../../../compiler/kernels/types.ts';
 
@@ -34,6 +35,15 @@ export type Pieces = readonly number[];
 export const GROUPS_X = 32768;
 export const spread = (groups: number): readonly [number, number, number] => [Math.min(groups, GROUPS_X), Math.ceil(groups / GROUPS_X), 1];
 
+/** Optional features of WGSL that a shader may use. */
+export interface ShaderFeatures { readonly subgroups: boolean; readonly f16: boolean }
+
+/** In what form a buffer's elements lie in device memory. */
+export function elementFormat({ name, format = 'f32' }: Buffer): ElementFormat {
+  if (format === 'f32' || format === 'f16' || format === 'bf16') return format;
+  throw new InternalError('webgpu', `${name} is stored as ${format}`);
+}
+
 export class Module {
   private readonly bindings: { binding: Binding; name: string; type: string }[] = [];
   private readonly functions = new Set<MathFunction>();
@@ -43,11 +53,22 @@ export class Module {
 
   private mergedName: string | undefined;
 
-  /** `subgroups`: the shader may use subgroup operations. `merged`: these buffers share one binding. */
+  /** What shaders may use, and the buffers that share one binding. */
   constructor(
     private readonly buffers: readonly Buffer[], private readonly pieces: (buffer: BufferId) => Pieces,
-    readonly subgroups: boolean, private readonly merged: readonly BufferId[] = [],
+    private readonly features: ShaderFeatures, private readonly merged: readonly BufferId[] = [],
   ) {}
+
+  get subgroups(): boolean { return this.features.subgroups; }
+
+  /** How shaders see elements of this form in storage; declares what that takes. */
+  view(format: ElementFormat): ElementView {
+    const view = elementView(format, this.features.f16);
+    if (view === 'f16') this.half = true;
+    for (const text of viewFunctions(view)) if (!this.declarations.includes(text)) this.declare(text);
+    return view;
+  }
+  private half = false;
 
   use(fn: MathFunction): void { this.functions.add(fn); }
 
@@ -68,6 +89,7 @@ export class Module {
     const known = this.views.get(id);
     if (known) return known;
     const { dtype, shape } = this.buffer(id);
+    const form = this.view(elementFormat(this.buffer(id)));
     if (this.merged.includes(id)) {
       const name = this.mergedName ??= this.bind({ kind: 'merged', buffers: this.merged, write: false }, 'array<u32>');
       const start = this.merged.slice(0, this.merged.indexOf(id)).reduce((n, before) => n + fixedSize(this.buffer(before)), 0);
@@ -76,12 +98,12 @@ export class Module {
       return view;
     }
     const starts = this.pieces(id);
-    const names = starts.map((_, piece) => this.bind({ kind: 'buffer', buffer: id, piece, write: false }, `array<${dtype}>`));
-    let element = (offset: string): string => `${names[0]}[${offset}]`;
+    const names = starts.map((_, piece) => this.bind({ kind: 'buffer', buffer: id, piece, write: false }, dtype === 'i32' ? 'array<i32>' : viewType(form, false)));
+    let element = (offset: string): string => oneOf(form, names[0] ?? '', offset);
     if (names.length > 1) {
       const fn = `load_${names[0]}`;
-      const tests = names.slice(0, -1).map((name, n) => `if (i < ${starts[n + 1]}) { return ${name}[i - ${starts[n]}]; }`);
-      this.declare(`fn ${fn}(i: i32) -> ${dtype} { ${tests.join(' ')} return ${names.at(-1)}[i - ${starts.at(-1)}]; }`);
+      const tests = names.slice(0, -1).map((name, n) => `if (i < ${starts[n + 1]}) { return ${oneOf(form, name, `i - ${starts[n]}`)}; }`);
+      this.declare(`fn ${fn}(i: i32) -> ${dtype} { ${tests.join(' ')} return ${oneOf(form, names.at(-1) ?? '', `i - ${starts.at(-1)}`)}; }`);
       element = (offset) => `${fn}(${offset})`;
     }
     const view = { dtype, shape, element };
@@ -116,6 +138,7 @@ export class Module {
     const ranks = body.some((line) => line.includes('subgroup'));
     const code = [
       ...(ranks ? ['enable subgroups;'] : []),
+      ...(this.half ? ['enable f16;'] : []),
       'struct Dims { T: i32, P: i32, S: i32, R: i32, L: i32 }',
       '@group(0) @binding(0) var<uniform> dims: Dims;',
       ...storage,
