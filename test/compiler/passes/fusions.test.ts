@@ -142,7 +142,7 @@ describe('work behind a product', () => {
   });
   it('refuses what needs the whole row', async () => {
     const plan = await planned(graph((b, x) => b.add(x, b.norm('rms', b.linear(x, b.weight('w', [12, 12])), 1e-6))));
-    expect(refusals(plan, 'epilogue')).toContain('norm and map not behind body: it needs a whole row of the product');
+    expect(refusals(plan, 'epilogue')).toContain('norm and arithmetic not behind body: it needs a whole row of the product');
   });
   it('refuses to sum over rows', async () => {
     const plan = await planned(graph((b, x) => {
