@@ -8,6 +8,7 @@ import { CpuExecutor } from './executor.ts';
 import { enableRelaxedSimd } from './features.ts';
 import { inPlanOrder } from '../weights/in-plan-order.ts';
 import { fillMemory } from './fill.ts';
+import { packTogether } from './packer.ts';
 import { placeBuffers } from './place.ts';
 import { pageBytes, writeProgram } from './program.ts';
 import { startTeam } from './workers.ts';
@@ -41,8 +42,13 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const module = await WebAssembly.compile(program.bytes);
       const instance = await WebAssembly.instantiate(module, { env: { memory } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
-      await fillMemory(memory, map, inPlanOrder(weights, plan));
       const team = await startTeam(threads, module, memory);
+      try {
+        await fillMemory(memory, map, inPlanOrder(weights, plan), { pack: packTogether(memory, instance, threads, program.staging) });
+      } catch (error) {
+        await team.dispose();
+        throw error;
+      }
       const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, threads };
       return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);
     },

@@ -65,8 +65,10 @@ export function defineBarrier(module: ModuleBuilder, threads: number): FunctionH
   return f.handle;
 }
 
-/** What a worker runs: for every step that the host announces, `step`; returns when it is told to stop. */
-export function defineServe(module: ModuleBuilder, step: FunctionHandle<readonly ['i32'], undefined>): FunctionHandle<readonly ['i32'], undefined> {
+/** What a worker runs: for every step that the host announces, `step` or `pack`; returns when it is told to stop. */
+export function defineServe(
+  module: ModuleBuilder, step: FunctionHandle<readonly ['i32'], undefined>, pack: FunctionHandle<readonly ['i32'], undefined>,
+): FunctionHandle<readonly ['i32'], undefined> {
   const f = module.function('serve', ['i32'], undefined);
   const builder = f as unknown as FunctionBuilder;
   const seen = f.let(i32(0));
@@ -75,7 +77,7 @@ export function defineServe(module: ModuleBuilder, step: FunctionHandle<readonly
       awaitChange(builder, f.params[0], control.step, seen, undefined);
       f.set(seen, load('i32.atomic.load', i32(0), control.step));
       f.branchIf(end, load('i32.atomic.load', i32(0), control.stop));
-      f.run(step, f.params[0]);
+      f.if(load('i32.load', i32(0), control.job), () => f.run(pack, f.params[0]), () => f.run(step, f.params[0]));
       f.branch(next);
     });
   });

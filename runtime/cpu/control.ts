@@ -16,6 +16,10 @@ export const control = {
   failed: 384,
   /** Most turns of the waiting loop before a thread goes to sleep. */
   spins: 388,
+  /** What an announced step is: 0 a step of the model, 1 the packing of weights. */
+  job: 392,
+  /** What is packed: addresses of source and target, rows, columns. */
+  pack: 400,
   /** A cache line for each thread: the turns that it takes at present, and a count of its waits. */
   patience: 512,
   end: 1024,

@@ -1,16 +1,24 @@
 /** Brings weights and constants into memory, those of products in block order; large ones by parts, so that no second copy of them is ever whole. */
 import type { WeightProvider } from '../backend.ts';
-import { blockRows, packBlocks, storedElements } from './layout.ts';
+import { blockRows, storedElements } from './layout.ts';
+import { packAlone, type Pack } from './packer.ts';
 import type { MemoryMap, PlacedBuffer } from './place.ts';
 
 /** Elements of a part, where nothing else is said. */
 const defaultPart = 8 * 1024 * 1024;
 
-export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, part = defaultPart): Promise<void> {
+export interface FillOptions {
+  /** Elements of a part. */
+  readonly part?: number;
+  readonly pack?: Pack;
+}
+
+export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, options: FillOptions = {}): Promise<void> {
+  const { part = defaultPart, pack = packAlone(memory) } = options;
   for (const placed of map.buffers.values()) {
     const { buffer } = placed;
     if (buffer.role === 'constant') fillConstant(memory, placed, buffer.data ?? []);
-    else if (buffer.role === 'weight') await fillWeight(memory, placed, weights, part);
+    else if (buffer.role === 'weight') await fillWeight(memory, placed, weights, part, pack);
   }
 }
 
@@ -19,7 +27,7 @@ function fillConstant(memory: WebAssembly.Memory, { buffer, address }: PlacedBuf
   view.set(data);
 }
 
-async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format, capacity }: PlacedBuffer, weights: WeightProvider, part: number): Promise<void> {
+async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format, capacity }: PlacedBuffer, weights: WeightProvider, part: number, pack: Pack): Promise<void> {
   const target = new Float32Array(memory.buffer, address, storedElements(capacity, format));
   const rows = capacity[0] ?? 1;
   const count = capacity.reduce((product, d) => product * d, 1);
@@ -29,8 +37,14 @@ async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format,
   const step = Math.max(whole, Math.floor(part / row / whole) * whole);
   const put = (values: Float32Array, from: number): void => {
     if (format === 'rows') target.set(values, from * row);
-    else if (capacity.length === 2) packBlocks(values, target.subarray(from * row), [values.length / row, row]);
-    else packBlocks(values, target, capacity, from);
+    else if (capacity.length === 2) pack(values, address + 4 * from * row, row);
+    else {
+      const k = capacity[capacity.length - 1] ?? 1;
+      const matrices = capacity.slice(0, -2).reduce((product, d) => product * d, 1);
+      const [size, stored] = [count / matrices, storedElements(capacity, format) / matrices];
+      const first = (from * row) / size;
+      for (let m = 0; m < values.length / size; m++) pack(values.subarray(m * size, (m + 1) * size), address + 4 * (first + m) * stored, k);
+    }
   };
   if (!weights.readRows || step >= rows) {
     put(await weights.read(buffer.name), 0);

@@ -11,6 +11,7 @@ import { defineAnnounce, defineBarrier, defineServe } from './barrier.ts';
 import { emitArgmax } from './emit/argmax.ts';
 import { emitAttention } from './emit/attention.ts';
 import type { KernelSite } from './emit/kernel.ts';
+import { definePack } from './emit/pack.ts';
 import { emitLinear } from './emit/linear.ts';
 import { emitNest } from './emit/nest.ts';
 import { ProductLibrary } from './emit/products.ts';
@@ -28,6 +29,7 @@ export interface Program {
   /** 64 KiB pages of memory that it needs. */
   readonly pages: number;
   /** Functions made for kernels, after joining those that are alike. */
+  readonly staging: Staging;
   readonly kernelFunctions: number;
   readonly barriers: number;
 }
@@ -38,11 +40,18 @@ interface Demand {
   readonly sharedBytes?: number;
 }
 
+/** Where rows lie that are about to be packed. */
+export interface Staging {
+  readonly address: number;
+  readonly bytes: number;
+}
+
 interface KernelFunction extends Demand {
   readonly handle: FunctionHandle;
 }
 
 export const pageBytes = 65536;
+const mostStaging = 4 * 1024 * 1024;
 
 export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features): Program {
   const module = new ModuleBuilder();
@@ -75,11 +84,22 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   // The host reads results once all threads are done.
   if (threads > 1) step.run(barrier, thread);
   module.export('step', step.handle);
-  module.export('serve', defineServe(module, step.handle));
+  const pack = definePack(module, threads, barrier);
+  module.export('pack', pack);
+  module.export('serve', defineServe(module, step.handle, pack));
   module.export('announce', defineAnnounce(module, threads));
-  const pages = Math.ceil((memory.end + sharedBytes + threads * scratchBytes) / pageBytes);
+  const address = memory.end + sharedBytes + threads * scratchBytes;
+  const staging = { address, bytes: stagingBytes(memory) };
+  const pages = Math.ceil((address + staging.bytes) / pageBytes);
   const bytes = module.finish({ initial: pages, maximum: pages, shared: true });
-  return { bytes, pages, kernelFunctions: known.size, barriers: meetings.size };
+  return { bytes, pages, staging, kernelFunctions: known.size, barriers: meetings.size };
+}
+
+/** Room for the largest matrix, within bounds. */
+function stagingBytes(memory: MemoryMap): number {
+  const sizes = [...memory.buffers.values()].filter((b) => b.format === 'blocks')
+    .map(({ capacity }) => 4 * (capacity[capacity.length - 2] ?? 1) * (capacity[capacity.length - 1] ?? 1));
+  return Math.min(mostStaging, Math.max(0, ...sizes));
 }
 
 /** Buffers in the order in which a kernel's data names them, so that equal shapes give equal orders. */

@@ -118,6 +118,15 @@ describe('threads', () => {
     await expect(executor.step({ ids: Int32Array.of(1), past: 0, logitRows: 1 })).rejects.toThrow('after dispose');
   });
 
+  test('workers are gone when weights cannot be read', async () => {
+    const count = (): number => process.getActiveResourcesInfo().filter((r) => r === 'MessagePort' || r === 'Worker').length;
+    const before = count();
+    const backend = await createCpuBackend({ threads: 3 });
+    const plan = buildPlan(layers(1, 8), backend.target, { maxTokens: 4, context: 4, maxLogitRows: 1 });
+    await expect(backend.load(plan, { read: () => Promise.reject(new Error('no such file')) }, 'test')).rejects.toThrow('no such file');
+    expect(count()).toBe(before);
+  });
+
   test('the failure of a worker is known to the others', async () => {
     const module = new ModuleBuilder();
     const serve = module.function('serve', ['i32'], undefined);

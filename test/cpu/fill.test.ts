@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { control } from '../../runtime/cpu/control.ts';
+import { defineBarrier } from '../../runtime/cpu/barrier.ts';
+import { definePack } from '../../runtime/cpu/emit/pack.ts';
 import { packBlocks, storedElements } from '../../runtime/cpu/layout.ts';
+import { packTogether } from '../../runtime/cpu/packer.ts';
+import { ModuleBuilder } from '../../runtime/cpu/wasm/module.ts';
 import { fillMemory } from '../../runtime/cpu/fill.ts';
 import type { PlacedBuffer } from '../../runtime/cpu/place.ts';
 
@@ -11,6 +16,19 @@ describe('block order', () => {
     expect([...target.subarray(0, 10)]).toEqual([0, 100, 200, 300, 400, 500, 600, 700, 1, 101]);
     expect([...target.subarray(24, 36)]).toEqual([800, 900, 0, 0, 0, 0, 0, 0, 801, 901, 0, 0]);
     expect(target.length).toBe(48);
+  });
+
+  test.each([[8, 4], [40, 103], [13, 7], [61, 2], [3, 1], [64, 32]])('%d rows of %d packed in WebAssembly, by staging memory of two blocks', async (rows, k) => {
+    const module = new ModuleBuilder();
+    module.export('pack', definePack(module, 1, defineBarrier(module, 1)));
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+    const { instance } = await WebAssembly.instantiate(module.finish({ initial: 2, maximum: 2, shared: true }), { env: { memory } });
+    const values = Float32Array.from({ length: rows * k }, (_, i) => i + 1);
+    const [target, staging] = [control.end, 65536 + 4096];
+    packTogether(memory, instance, 1, { address: staging, bytes: 4 * k * 16 })(values, target, k);
+    const expected = new Float32Array(storedElements([rows, k], 'blocks'));
+    packBlocks(values, expected, [rows, k]);
+    expect(new Float32Array(memory.buffer, target, expected.length)).toEqual(expected);
   });
 
   test.each([
@@ -26,7 +44,7 @@ describe('block order', () => {
     let parts = 0;
     for (const readRows of [undefined, (_: string, from: number, to: number) => (parts++, Promise.resolve(values.slice(from * row, to * row)))]) {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      await fillMemory(memory, { buffers: new Map([[0, placed]]), end: 0 }, { read: () => Promise.resolve(values), ...(readRows ? { readRows } : {}) }, 1000);
+      await fillMemory(memory, { buffers: new Map([[0, placed]]), end: 0 }, { read: () => Promise.resolve(values), ...(readRows ? { readRows } : {}) }, { part: 1000 });
       results.push(new Float32Array(memory.buffer, 1024, storedElements(shape, format)));
     }
     expect(parts).toBeGreaterThan(1);
