@@ -3,8 +3,8 @@ import { openTestWebGpu } from '../support/webgpu.ts';
 import { expectSpecAgrees } from './random-specs.ts';
 
 const first = Number(process.env['PEEL_SEED'] ?? 1);
-// A software driver takes seconds to compile a model's shaders: a few by default, hundreds in CI.
-const count = Number(process.env['PEEL_CASES'] ?? 4);
+// A software driver takes a second or more to compile a spec's twenty-odd shaders: a few by default, more in CI.
+const count = Number(process.env['PEEL_CASES'] ?? 8);
 
 test(`${count} random specs give what the reference gives on WebGPU`, async () => {
   expect.hasAssertions();
