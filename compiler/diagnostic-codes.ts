@@ -1,5 +1,16 @@
 /** Every code a diagnostic can carry, with its meaning. Codes are stable: one is never reused for something else. */
 export const DIAGNOSTIC_CODES = {
+  E010: 'A model that cannot be what was named, or options that do not go with it.',
+  E011: 'A spec without weights was to run.',
+  E012: 'An option of the command line that does not go with the others, or a file it names that cannot be used.',
+  E020: 'A sampling or generation option outside its range.',
+  E021: 'A position to go back to that the sequence does not have.',
+  E022: 'An empty prompt.',
+  E023: 'A token id that the model does not have.',
+  E024: 'More tokens than the context or a step holds.',
+  E025: 'A session that is busy or disposed.',
+  E026: 'Text was asked of a model that generates none.',
+  E027: 'A context that the model cannot have.',
   E101: 'The text is not valid UTF-8 or holds control characters.',
   E102: 'The YAML syntax is wrong.',
   E103: 'Lists and maps are nested too deeply.',
@@ -60,7 +71,17 @@ export const DIAGNOSTIC_CODES = {
   E735: 'A JSON file of a model that is wrong.',
   E736: 'NaN or infinity among weights or results.',
   E801: 'A tokenizer block that is incomplete or contradicts itself.',
-  E901: 'A plan file that is no plan, or does not hold together.',
+  E802: 'The model has no tokenizer.',
+  E803: 'A tokenizer file that is wrong or holds what is not supported.',
+  E804: 'A chat template that is missing, wrong, or asks for too much.',
+  E805: 'A text too long to encode.',
+  E806: 'A pattern or template that takes too long.',
+  E807: 'A tokenizer without a beginning token, where one is needed.',
+  E901: 'A plan file that is no plan, or does not hold together; no WebGPU adapter.',
+  E902: 'The device is too small for the model.',
+  E903: 'The device or machine is out of memory.',
+  E904: 'The device was lost or stopped.',
+  E905: 'The driver refuses a kernel or an operation.',
 } as const;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;

@@ -30,21 +30,28 @@ export type ReadFile = (path: string) => string | Uint8Array | undefined;
 export function loadSpec(file: string, readFile: ReadFile, modelsFolder?: string): LoadResult {
   const diagnostics: Diagnostic[] = [];
   const files: string[] = [];
+  const said = new Set<string>();
+  let reads = 0;
   const load = (path: string, content: string | Uint8Array, chain: readonly string[]): MapNode | undefined => {
-    files.push(path);
+    // Read again where two bases share it: its mistakes are those of the first time.
+    const again = files.includes(path);
+    if (!again) files.push(path);
+    reads++;
     const parsed = parseSpec(content, path);
-    diagnostics.push(...parsed.diagnostics);
+    if (!again) diagnostics.push(...parsed.diagnostics);
     const root = parsed.document?.root;
     if (root?.kind !== 'map') return undefined;
     let base: MapNode | undefined;
     for (const { name, node, at } of extendsOf(root)) {
       const report = (code: 'E120' | 'E121', message: string): void => {
-        diagnostics.push(diagnosticAt(node.place, code, at, message));
+        const key = `${code} ${path} ${at}`;
+        if (!said.has(key)) diagnostics.push(diagnosticAt(node.place, code, at, message));
+        said.add(key);
       };
       const found = findBase(name, path);
       if (!found) report('E120', `no spec \`${shorten(name)}\` is beside ${path}${modelsFolder === undefined ? '' : ` or in ${modelsFolder}`}`);
       else if (found.path === path || chain.includes(found.path)) report('E121', `${[...chain, path, found.path].join(' extends ')}: a circle`);
-      else if (chain.length >= DEEPEST_EXTENDS || files.length >= MOST_FILES) report('E121', `specs extend each other more than ${DEEPEST_EXTENDS} deep, or ${MOST_FILES} in all`);
+      else if (chain.length >= DEEPEST_EXTENDS || reads >= MOST_FILES) report('E121', `specs extend each other more than ${DEEPEST_EXTENDS} deep, or ${MOST_FILES} in all`);
       else {
         const extended = load(found.path, found.content, [...chain, path]);
         if (extended) base = base ? mergeSpecs(base, extended) : extended;

@@ -52,7 +52,7 @@ const cases: [what: string, args: () => string[], code: number, says: RegExp][] 
   ['a config that is no JSON', () => ['check', inConfig('json', '"vocab_size": 160', '"vocab_size": oops')], 11, /config.json:\d+:\d+ E735 .*found 'oops'/],
   ['weights of other sizes', () => ['check', inConfig('sizes', '"hidden_size": 32', '"hidden_size": 40')], 11, /E601.*heads \* head_dim x dim = 32x40, the file has 32x32/],
   ['truncated weights', () => ['check', broken('short', 'model.safetensors', (b) => b.subarray(0, 500))], 11, /E723.*the file is truncated/],
-  ['a stage that is not there', () => ['plan', llama, '--dump', 'foo'], 2, /there is no stage 'foo'; one of model, graph/],
+  ['a stage that is not there', () => ['plan', llama, '--dump', 'foo'], 2, /E012 .*there is no stage 'foo'; one of model, graph/],
   ['a diff with nothing to compare', () => ['diff', llama], 2, /either --against FILE or --devices A,B/],
   ['a recording that is not there', () => ['diff', llama, '--against', 'nothing.safetensors', ...device], 14, /E721/],
   ['a recording that is none', () => ['diff', llama, '--against', golden('llama', 'model.safetensors'), ...device], 11, /'input_ids': is missing/],

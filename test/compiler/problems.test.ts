@@ -152,6 +152,39 @@ describe('extends', () => {
     expect(child('peel: 1\nextends: base', small({ attention: '{ heads: 4, kv_heads: 3 }' }))).toEqual([expect.stringMatching(/^base.yaml:8:40 E302/)]);
     expect(child('peel: 1\nextends: base\nparams: { kv: 3 }', small())).toEqual([expect.stringMatching(/^base.yaml:8:44 E302/)]);
   });
+  test('several bases, chains and diamonds; later ones win, and what is in two ways is read in both', () => {
+    const files = {
+      'root.yaml': small({ params: '{ dim: 32, heads: 4, kv: 2, vocab: 100, a: 1, b: 1, c: 1 }' }),
+      'left.yaml': 'peel: 1\nextends: root\nparams: { a: 2, b: 2 }', 'right.yaml': 'peel: 1\nextends: root\nparams: { b: 3 }',
+    };
+    const params = (head: string): unknown => {
+      const { spec, diagnostics } = loadText(`peel: 1\n${head}`, files);
+      const { model, diagnostics: more } = resolveModel(spec!, {});
+      expect([...diagnostics, ...more]).toEqual([]);
+      const { a, b, c } = model!.params;
+      return [a, b, c];
+    };
+    expect(params('extends: left')).toEqual([2, 2, 1]);
+    expect(params('extends: [root, left]\nparams: { c: 9 }')).toEqual([2, 2, 9]);
+    // As written: the last base counts with all that it inherits.
+    expect(params('extends: [left, right]')).toEqual([1, 3, 1]);
+  });
+  test('diamonds upon diamonds end', () => {
+    const files = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [`d${i}.yaml`, i === 0 ? small() : `peel: 1\nextends: [d${i - 1}, d${i - 1}]`]));
+    const time = stopwatch();
+    expect(loadText('peel: 1\nextends: d13', files).diagnostics.map((d) => d.code)).toContain('E121');
+    expect(time()).toBeLessThan(2000);
+  });
+  test('mistakes in a base of a base are reported there, once', () => {
+    const { spec, diagnostics } = loadText('peel: 1\nextends: [left, right]', {
+      'left.yaml': 'peel: 1\nextends: base', 'right.yaml': 'peel: 1\nextends: base', 'base.yaml': small({ attention: '{ heads: hheads }' }),
+    });
+    expect([...diagnostics, ...resolveModel(spec!, {}).diagnostics].map((d) => formatDiagnostic(d))).toEqual([expect.stringMatching(/^base.yaml:8:27 E403 .*`hheads`/)]);
+    const broken = loadText('peel: 1\nextends: [left, right, gone]', {
+      'left.yaml': 'peel: 1\nextends: base', 'right.yaml': 'peel: 1\nextends: base', 'base.yaml': 'peel: 1\nparams: { a: 1, a: 2 }',
+    });
+    expect(broken.diagnostics.map((d) => formatDiagnostic(d))).toEqual([expect.stringMatching(/^base.yaml:2:\d+ E104/), expect.stringMatching(/^test.yaml:2:24 E120 .*no spec `gone`/)]);
+  });
   test('circles and missing files', () => {
     expect(child('peel: 1\nextends: base', 'peel: 1\nextends: test')).toContainEqual(expect.stringMatching(/^base.yaml:2:10 E121 .*test.yaml extends base.yaml extends test.yaml/));
     expect(child('peel: 1\nextends: test', '')).toContainEqual(expect.stringMatching(/E121/));
