@@ -228,6 +228,8 @@ export interface Output {
   readonly linear?: { readonly rows: number; readonly tied: boolean; readonly bias: boolean };
   readonly scale: number;
   readonly softcap?: number;
+  /** Whether there is an output `probabilities`, the softmax of the logits. */
+  readonly softmax: boolean;
   readonly pool?: { readonly kind: 'none' | 'cls' | 'mean' | 'last'; readonly dense?: { readonly activation: Activation; readonly bias: boolean } };
 }
 

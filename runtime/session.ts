@@ -30,6 +30,9 @@ function usage(code: string, path: string, message: string, hint?: string): Peel
   return new PeelError(ExitCode.usage, [{ code, severity: 'error', path, message, ...(hint === undefined ? {} : { hint }) }]);
 }
 
+/** Outputs with a row for each of the trailing tokens that `logitRows` names; the others have one for every token. */
+const headOutputs: ReadonlySet<string> = new Set(['logits', 'probabilities']);
+
 export class Session {
   private past = 0;
   private busy = false;
@@ -77,7 +80,7 @@ export class Session {
 
   /**
    * Appends ids to the sequence, in as many steps as the plan's capacity needs, and gives the named outputs for all of them, row-major.
-   * `logits` have `logitRows` trailing rows (1 if absent), other outputs one row a token.
+   * `logits` and `probabilities` have `logitRows` trailing rows (1 if absent), other outputs one row a token.
    * `ropeLength`: the whole length that length-dependent rotary scaling should see; that of the sequence so far and `ids` if absent.
    */
   async feed(ids: ArrayLike<number>, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number } = {}): Promise<StepResult> {
@@ -109,7 +112,7 @@ export class Session {
       const wanted = Math.min(count, Math.max(0, at + count - firstLogit));
       if (wanted > maxLogitRows) count -= wanted - maxLogitRows;
       const rows = Math.min(wanted, maxLogitRows);
-      const live = rows > 0 ? outputs : outputs.filter((name) => name !== 'logits');
+      const live = rows > 0 ? outputs : outputs.filter((name) => !headOutputs.has(name));
       const result = await this.executor.step(
         { ids: ids.subarray(at, at + count), past: this.past, logitRows: Math.max(1, rows), ropeLength: Math.max(length, this.past + count) }, live);
       for (const [name, data] of result.outputs) parts.get(name)?.push(data);

@@ -176,6 +176,7 @@ export interface OutputSpec {
   linear?: { rows?: NumberField; tied?: ConditionField; bias?: ConditionField; when?: ConditionField };
   scale?: NumberField;
   softcap?: NumberField;
+  softmax?: ConditionField;
   pool?: { kind?: ChoiceField<'none' | 'cls' | 'mean' | 'last'>; dense?: { activation?: ActivationName; bias?: ConditionField; when?: ConditionField } };
 }
 

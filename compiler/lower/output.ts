@@ -8,12 +8,16 @@ import type { Node } from '../graph/types.ts';
 import type { Output } from '../model.ts';
 import type { Scalar } from '../kernels/scalar.ts';
 
-/** Names the outputs `final`, `logits` (with a head) and `pooled` (with a pool). */
+/** Names the outputs `final`, `logits` (with a head), `probabilities` (with a softmax) and `pooled` (with a pool). */
 export function lowerOutput(ctx: LowerContext, x: Node, output: Output): void {
   const { graph } = ctx;
   const final = output.norm ? lowerNorm(ctx, x, output.norm, 'output.norm') : x;
   graph.output('final', output.project ? lowerProject(ctx, final, output.project.bias) : final);
-  if (output.linear) graph.output('logits', lowerHead(ctx, final, output, output.linear));
+  if (output.linear) {
+    const logits = lowerHead(ctx, final, output, output.linear);
+    graph.output('logits', logits);
+    if (output.softmax) graph.output('probabilities', labelled(ctx, 'output.softmax', () => graph.softmax(logits)));
+  }
   if (output.pool && output.pool.kind !== 'none') graph.output('pooled', lowerPool(ctx, final, output.pool));
 }
 

@@ -25,6 +25,7 @@ export function resolveOutput(field: Cursor, embeddings: Embeddings, dim: number
     if (differs(head.rows, embeddings.token.rows)) linear.get('rows').report('E306', `a tied head has the embedding's ${embeddings.token.rows} rows, not ${head.rows}`);
     if (differs(width, embeddings.token.dim)) linear.get('tied').report('E306', `a tied head needs the embedding's width ${embeddings.token.dim}, but the layers work on ${width}; give output.project`);
   }
+  if (!head && field.get('softmax').boolean(false)) field.get('softmax').report('E306', 'there is no head whose logits it could be taken of; give output.linear');
   return {
     ...(norm ? { norm } : {}),
     preScale: field.get('pre_scale').number() ?? 1,
@@ -37,6 +38,7 @@ export function resolveOutput(field: Cursor, embeddings: Embeddings, dim: number
     ...(head ? { linear: head } : {}),
     scale: field.get('scale').number() ?? 1,
     ...(softcap === undefined ? {} : { softcap }),
+    softmax: field.get('softmax').boolean(false),
     ...(kind === 'none' ? {} : { pool: {
       kind,
       ...(on(dense) ? { dense: { activation: resolveActivation(dense.get('activation'), activations, 'tanh'), bias: dense.get('bias').boolean(true) } } : {}),

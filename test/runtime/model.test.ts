@@ -45,6 +45,23 @@ describe('loadModel', () => {
     expect(difference('', d!, a!, 1e-4).nmse).toBeLessThan(1e-8);
   });
 
+  it('gives the softmax of the logits where the spec has one and it is asked for, on every device', async () => {
+    const withSoftmax = folder.file('softmax.yaml', `peel: 1\nname: softmax\nextends: ./tiny.yaml\noutput: { softmax: true }\n`);
+    for (const device of ['reference', 'cpu'] as const) {
+      const model = await loadModel({ path: withSoftmax, random: 1, device });
+      const session = await model.session({ logitRows: 2, outputs: ['logits', 'probabilities'] });
+      const { outputs } = await session.feed([5, 6, 7], { outputs: ['logits', 'probabilities'], logitRows: 2 });
+      const [logits, found] = [outputs.get('logits')!, outputs.get('probabilities')!];
+      for (const row of [0, 1]) {
+        const exps = [...logits.subarray(row * 264, (row + 1) * 264)].map(Math.exp);
+        const sum = exps.reduce((a, b) => a + b, 0);
+        exps.forEach((e, i) => expect(found[row * 264 + i]).toBeCloseTo(e / sum, 6));
+      }
+      await model.dispose();
+    }
+    expect(await codeOf(loadModel({ path: folder.file('headless.yaml', `peel: 1\nname: headless\nextends: ./tiny.yaml\noutput: { linear: null, softmax: true }\n`), random: 1 }))).toBe('10 E306');
+  });
+
   it('says which device it took, and why', async () => {
     const model = await loadModel({ path: spec, random: 0, threads: 2 });
     const automatic = await model.session();
