@@ -77,11 +77,12 @@ export const DIAGNOSTIC_CODES = {
   E805: 'A text too long to encode.',
   E806: 'A pattern or template that takes too long.',
   E807: 'A tokenizer without a beginning token, where one is needed.',
-  E901: 'A plan file that is no plan, or does not hold together; no WebGPU adapter.',
+  E901: 'There is no WebGPU adapter, or it gives no device.',
   E902: 'The device is too small for the model.',
   E903: 'The device or machine is out of memory.',
   E904: 'The device was lost or stopped.',
   E905: 'The driver refuses a kernel or an operation.',
+  E906: 'A plan file that is no plan, or does not hold together.',
 } as const;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;

@@ -74,7 +74,7 @@ export const planToJson = (plan: ExecutionPlan): string => JSON.stringify(plan);
 /** Reads a plan written by `planToJson`. A file that is no plan, or a plan that does not hold together, is the user's problem: PeelError. */
 export function planFromJson(text: string, file = 'plan'): ExecutionPlan {
   const fail = (message: string): never => {
-    throw new PeelError(ExitCode.spec, [{ code: 'E901', severity: 'error', path: '', message: `${file}: ${message}` }]);
+    throw new PeelError(ExitCode.spec, [{ code: 'E906', severity: 'error', path: '', message: `${file}: ${message}` }]);
   };
   let value: unknown;
   try {

@@ -9,7 +9,7 @@ import type { ChatMessage, DecodeStream, EncodeOptions, SpecialIds, Tokenizer } 
 /** Longest text that one call encodes. Longer ones are the caller's to cut, at line ends. */
 export const maxTextLength = 1_000_000;
 /** Time that encoding may take: far more than any tokenizer needs that is not caught in a pattern. */
-const encodingTime = (length: number): number => 2000 + Math.ceil(length / 20);
+const encodingTime = (length: number): number => 2000 + Math.ceil(length / 4);
 
 type Fields = Readonly<Record<string, unknown>>;
 
