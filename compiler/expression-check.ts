@@ -6,6 +6,7 @@ import schema from '../schema/spec.schema.json' with { type: 'json' };
 import { EXPRESSION_FUNCTIONS, unknownFunction, unknownName, walkExpression } from './expression/index.ts';
 import { pointer } from './source.ts';
 import type { MapNode, ScalarNode, SourceNode } from './source.ts';
+import { TENSORS } from './resolve/params.ts';
 import type { Reporter } from './resolve/context.ts';
 
 type SchemaNode = Readonly<Record<string, unknown>>;
@@ -20,7 +21,8 @@ export function checkExpressions(reporter: Reporter, root: MapNode): void {
     const expression = reporter.parse(node, path);
     if (!expression) return;
     walkExpression(expression, (part) => {
-      if (part.kind === 'name' && !anywhere.has(part.name)) reporter.expressionError(node, path, unknownName(part.name, part.at, anywhere));
+      const known = anywhere.has(part.kind === 'name' ? part.name : '') || (path.endsWith('/gguf_default') && part.kind === 'name' && part.name === TENSORS);
+      if (part.kind === 'name' && !known) reporter.expressionError(node, path, unknownName(part.name, part.at, anywhere));
       if (part.kind === 'call' && !EXPRESSION_FUNCTIONS.has(part.name)) reporter.expressionError(node, path, unknownFunction(part.name, part.nameAt));
     });
   });

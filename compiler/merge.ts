@@ -5,6 +5,8 @@ import type { ListNode, MapEntry, MapNode, SourceNode } from './source.ts';
 const OWN_KEYS = new Set(['name', 'description', 'model_types', 'gguf_architectures', 'extends']);
 /** Bodies of a residual step, of which it has one: naming another replaces it. */
 export const BODY_KEYS = ['attention', 'mla', 'ffn', 'moe', 'block', 'parallel', 'variants'] as const;
+/** Keys whose null is a value: the param is null where no source has it. */
+const DEFAULT_KEYS = new Set(['default', 'if_null', 'gguf_default']);
 /** Maps with one key that says which kind they are: another kind replaces the whole. */
 const ONE_OF_KEYS = new Set(['position']);
 
@@ -17,8 +19,7 @@ function mergeMaps(base: MapNode, over: MapNode): MapNode {
   const entries = new Map<string, MapEntry>(base.entries);
   for (const [key, entry] of over.entries) {
     const below = entries.get(key);
-    // `default: null` is a value: the param is null where no source has it. So is `if_null: null`.
-    if (isNull(entry.value) && below && key !== 'default' && key !== 'if_null') entries.delete(key);
+    if (isNull(entry.value) && below && !DEFAULT_KEYS.has(key)) entries.delete(key);
     else if (below) entries.set(key, { key: entry.key, value: mergeNodes(below.value, entry.value, key) });
     else entries.set(key, entry);
   }

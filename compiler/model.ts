@@ -20,7 +20,8 @@ export type RopeScaling =
   | { readonly type: 'llama3'; readonly factor: number; readonly lowFreqFactor: number; readonly highFreqFactor: number; readonly originalContext: number }
   | { readonly type: 'yarn'; readonly factor: number; readonly originalContext: number; readonly betaFast: number; readonly betaSlow: number;
       readonly truncate: boolean; readonly attentionFactor?: number; readonly mscale?: number; readonly mscaleAllDim?: number }
-  | { readonly type: 'longrope'; readonly shortFactor: readonly number[]; readonly longFactor: readonly number[]; readonly originalContext: number;
+  /** Divisors of the frequencies, or the slot of a weight that holds them. */
+  | { readonly type: 'longrope'; readonly shortFactor: readonly number[] | string; readonly longFactor: readonly number[] | string; readonly originalContext: number;
       readonly factor?: number; readonly attentionFactor?: number }
   /** `partial` of the frequencies rotate, the rest stand still (factor 0), over the whole head. */
   | { readonly type: 'proportional'; readonly factor: number; readonly partial: number };

@@ -13,6 +13,7 @@ export type ActivationName = ChoiceField<'identity' | 'relu' | 'relu2' | 'gelu' 
 export interface ParamSpec {
   config?: string | string[];
   gguf?: string | string[];
+  gguf_default?: ConstantField | (ConstantField)[];
   default?: ConstantField | (ConstantField)[];
   if_null?: ConstantField | (ConstantField)[];
   type?: 'number' | 'integer' | 'boolean' | 'text' | 'list' | 'map';
@@ -54,7 +55,7 @@ export interface RopeSpec {
   pairing?: ChoiceField<'half' | 'interleaved'>;
   direction?: ChoiceField<'forward' | 'backward'>;
   scaling?: RopeScalingSpec;
-  frequency_factors?: string;
+  frequency_factors?: string | null;
   when?: ConditionField;
 }
 export type PositionSpec = 'none' | {

@@ -8,6 +8,8 @@ export interface ExpressionFunction {
   readonly apply: (values: readonly ParamValue[]) => { readonly value: ParamValue } | string;
 }
 
+const LONGEST_TEXT = 200;
+
 /** The functions of scalar expressions. All numbers in and out are finite: the evaluator checks results. */
 export const EXPRESSION_FUNCTIONS: ReadonlyMap<string, ExpressionFunction> = new Map([
   ...unary('abs', Math.abs),
@@ -27,6 +29,16 @@ export const EXPRESSION_FUNCTIONS: ReadonlyMap<string, ExpressionFunction> = new
   ['len', {
     arity: [1, 1], signature: 'len(list or text)',
     apply: ([list]) => (Array.isArray(list) || typeof list === 'string' ? { value: list.length } : `len takes a list or a text, not ${typeName(list)}`),
+  } satisfies ExpressionFunction],
+  ['format', {
+    arity: [1, 10], signature: 'format(text with {}, value, ...)',
+    apply: ([text, ...values]) => {
+      if (typeof text !== 'string' || text.length > LONGEST_TEXT) return `format takes a text first, of at most ${LONGEST_TEXT} characters, not ${typeName(text)}`;
+      if (values.some((value) => typeof value !== 'number' && (typeof value !== 'string' || value.length > LONGEST_TEXT))) return 'format puts numbers and short texts into a text';
+      const parts = text.split('{}');
+      if (parts.length - 1 !== values.length) return `format has ${values.length} values for ${parts.length - 1} places`;
+      return { value: parts.map((part, index) => part + String(values[index] ?? '')).join('') };
+    },
   } satisfies ExpressionFunction],
   ['contains', {
     arity: [2, 2], signature: 'contains(list, value)',

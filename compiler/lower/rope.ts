@@ -4,12 +4,15 @@ import { arg, binary, constant, mul, select, size, sub, tokenPosition } from '..
 import { labelled, sharedNode } from './context.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
+import type { Scalar } from '../kernels/scalar.ts';
 import type { Rope, RopeScaling } from '../model.ts';
 
 /** Radians a position for each rotated pair; `long` replaces them beyond `switchAt` tokens. `scale` multiplies sine and cosine. */
 export interface RopeFrequencies {
   readonly inverse: readonly number[];
   readonly long?: { readonly inverse: readonly number[]; readonly switchAt: number };
+  /** Slots of weights that divide `inverse`, and `long.inverse`. */
+  readonly divisors?: { readonly short?: string; readonly long?: string };
   readonly scale: number;
 }
 
@@ -73,10 +76,16 @@ function yarnScale(s: Extract<RopeScaling, { type: 'yarn' }>): number {
 }
 
 function longrope(base: readonly number[], s: Extract<RopeScaling, { type: 'longrope' }>): RopeFrequencies {
-  const divide = (factors: readonly number[]): number[] => base.map((f, j) => f / (factors[j] ?? NaN));
+  // Factors that a file holds as tensors divide when the model runs.
+  const divide = (factors: readonly number[] | string): readonly number[] => (typeof factors === 'string' ? base : base.map((f, j) => f / (factors[j] ?? NaN)));
+  const slot = (factors: readonly number[] | string): string | undefined => (typeof factors === 'string' ? factors : undefined);
   const factor = s.factor ?? 1;
   const scale = s.attentionFactor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(s.originalContext)));
-  return { inverse: divide(s.shortFactor), long: { inverse: divide(s.longFactor), switchAt: s.originalContext }, scale };
+  const [short, long] = [slot(s.shortFactor), slot(s.longFactor)];
+  return {
+    inverse: divide(s.shortFactor), long: { inverse: divide(s.longFactor), switchAt: s.originalContext }, scale,
+    ...(short === undefined && long === undefined ? {} : { divisors: { ...(short === undefined ? {} : { short }), ...(long === undefined ? {} : { long }) } }),
+  };
 }
 
 /** angle[T, dims/2] = position * frequency, one node for all layers with the same rotation. */
@@ -87,10 +96,16 @@ function ropeAngles(ctx: LowerContext, rope: Rope, frequencies: RopeFrequencies)
     labelled(ctx, 'rope.angles', () => {
       const pairs = rope.dims / 2;
       const operands = [graph.constant(frequencies.inverse, [pairs])];
-      let frequency = arg(0);
+      const divided = (frequency: Scalar, slot: string | undefined): Scalar => {
+        if (slot === undefined) return frequency;
+        operands.push(graph.weight(slot, [pairs]));
+        return binary('div', frequency, arg(operands.length - 1));
+      };
+      let frequency = divided(arg(0), frequencies.divisors?.short);
       if (frequencies.long) {
         operands.push(graph.constant(frequencies.long.inverse, [pairs]));
-        frequency = select(binary('gt', size('L'), constant(frequencies.long.switchAt)), arg(1), arg(0));
+        const long = divided(arg(operands.length - 1), frequencies.divisors?.long);
+        frequency = select(binary('gt', size('L'), constant(frequencies.long.switchAt)), long, frequency);
       } else if (rope.scaling.type === 'dynamic') {
         // NTK-aware: theta grows by (factor L / original - (factor - 1))^(dims / (dims - 2)), so that pair j's frequency falls by
         // that to the power 2j / dims. L at most the original leaves it as it is.
@@ -100,10 +115,7 @@ function ropeAngles(ctx: LowerContext, rope: Rope, frequencies: RopeFrequencies)
         operands.push(graph.constant(Array.from({ length: pairs }, (_, j) => (-2 * j) / (rope.dims - 2)), [pairs]));
         frequency = mul(arg(0), binary('pow', stretch, arg(1)));
       }
-      if (rope.frequencyFactors !== undefined) {
-        operands.push(graph.weight(rope.frequencyFactors, [pairs]));
-        frequency = binary('div', frequency, arg(operands.length - 1));
-      }
+      frequency = divided(frequency, rope.frequencyFactors);
       const turns = rope.backward ? mul(constant(-1), frequency) : frequency;
       return graph.map(operands, mul(tokenPosition(0), turns), ['T', pairs]);
     }),

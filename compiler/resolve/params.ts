@@ -12,10 +12,14 @@ import type { Reporter } from './context.ts';
 export interface ParamSources {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly gguf?: Readonly<Record<string, unknown>>;
+  /** Shapes of a GGUF file's tensors by name, outermost axis first. */
+  readonly tensors?: Readonly<Record<string, readonly number[]>>;
   readonly set?: Readonly<Record<string, ParamValue>>;
 }
 
 const MOST_PARAMS = 2000;
+/** The name that shapes of tensors have in `gguf_default`. */
+export const TENSORS = 'tensors';
 
 interface Param {
   readonly name: string;
@@ -41,7 +45,7 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
   const params = new Map<string, Param>();
   if (node?.kind === 'map') {
     for (const [name, entry] of node.entries) {
-      if (params.size < MOST_PARAMS) params.set(name, readParam(name, entry));
+      if (params.size < MOST_PARAMS) params.set(name, readParam(name, entry, sources));
     }
     if (node.entries.size > MOST_PARAMS) reporter.report(node.place, 'E204', '/params', `there are ${node.entries.size} params, at most ${MOST_PARAMS} are read`);
   }
@@ -87,10 +91,12 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
   return { values: shared, inLayer, layered: layered.map((param) => param.name) };
 }
 
-function readParam(name: string, entry: MapEntry): Param {
+function readParam(name: string, entry: MapEntry, sources: ParamSources): Param {
   const path = pointer('/params', name);
   const { value } = entry;
   if (value.kind !== 'map') return { name, path, entry, fallback: value, fallbackPath: path };
+  const inGguf = sources.gguf ? value.entries.get('gguf_default')?.value : undefined;
+  if (inGguf) return { name, path, entry, fallback: inGguf, fallbackPath: pointer(path, 'gguf_default') };
   const fallback = value.entries.get('default')?.value;
   return { name, path, entry, ...(fallback ? { fallback } : {}), fallbackPath: pointer(path, 'default') };
 }
@@ -220,7 +226,11 @@ function checkAllowed(reporter: Reporter, param: Param, value: ParamValue): void
 }
 
 function evaluateParam(reporter: Reporter, param: Param, values: Values, sources: ParamSources, partial: boolean): ParamValue | undefined {
-  if (param.fallback) return nodeValue(reporter, values, param.fallback, param.fallbackPath);
+  if (param.fallback) {
+    // Shapes of tensors are known where a file is the source, to these defaults alone.
+    const scope = param.fallbackPath.endsWith('/gguf_default') ? values.with([[TENSORS, sources.tensors ?? {}]]) : values;
+    return nodeValue(reporter, scope, param.fallback, param.fallbackPath);
+  }
   if (partial) return undefined;
   const keys = [
     ...(sources.config ? textList(field(param, 'config')).map((key) => `config.json's ${key}`) : []),

@@ -1,3 +1,4 @@
+import { typeName } from '../expression/index.ts';
 import type { Position, Rope, RopeScaling } from '../model.ts';
 import { differs, indivisible } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
@@ -44,7 +45,7 @@ function resolveRope(rope: Cursor, headDim: number): Position {
   if (dims > headDim) where.report('E303', `the ${dims} rotary dimensions exceed the head of ${headDim}`);
   else if (indivisible(dims, 2)) where.report('E303', `rotary dimensions come in pairs, but there are ${dims}`);
   if (dims === 0) return { kind: 'none' };
-  const frequencyFactors = rope.get('frequency_factors').text();
+  const frequencyFactors = slotName(rope.get('frequency_factors'));
   return {
     kind: 'rope',
     dims,
@@ -55,6 +56,15 @@ function resolveRope(rope: Cursor, headDim: number): Position {
     scaling: resolveScaling(rope.get('scaling'), dims),
     ...(frequencyFactors === undefined ? {} : { frequencyFactors }),
   } satisfies Rope;
+}
+
+/** The name of a weight slot that an expression gives, if it gives one. */
+function slotName(field: Cursor): string | undefined {
+  const value = field.value();
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string') return value;
+  field.report('E402', `${field.label} must be the name of a weight, but is ${typeName(value)}`);
+  return undefined;
 }
 
 function resolveScaling(field: Cursor, dims: number): RopeScaling {
@@ -68,7 +78,9 @@ function resolveScaling(field: Cursor, dims: number): RopeScaling {
     const value = field.get(key).numberIn(limits);
     return (value === undefined ? {} : { [name]: value }) as { readonly [P in K]?: number };
   };
-  const factors = (key: string): readonly number[] => {
+  const factors = (key: string): readonly number[] | string => {
+    const given = field.get(key).value();
+    if (typeof given === 'string') return given;
     const values = field.get(key).numbers();
     if (!values) field.get(key).missing();
     else if (differs(values.length, dims / 2)) field.get(key).report('E303', `\`${key}\` has ${values.length} values, but ${dims} rotary dimensions need ${dims / 2}`);

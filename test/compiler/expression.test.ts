@@ -23,6 +23,7 @@ describe('values', () => {
     ['list[1]', 2], ['list[-1]', 3], ['list[9] ?? 0', 0], ['map.a.b', 7], ["map['a']['b']", 7], ['map.x.y ?? 1', 1], ['map.__proto__ ?? 1', 1], ['map.constructor ?? 1', 1], ['none.a', null],
     ["text == 'ab'", true], ['contains(list, 2)', true], ['contains(none, 2)', false], ['len(list)', 3], ['min(3, 1, 2)', 1], ['max(list)', 3], ['sqrt(16)', 4], ['ln(exp(1))', 1],
     ['log2(8)', 3], ['round(2.5)', 3], ['pow(2, 10)', 1024], ['[1, x, flag]', [1, 2.5, true]], ['1e-3', 0.001], ['flag || nothing', true], ['flag ? 1 : 1 / 0', 1],
+    ["format('blk.{}.ffn_{}.weight', n, 'up')", 'blk.12.ffn_up.weight'], ["map[format('{}', 'a')].b", 7],
   ])('%s', (text, expected) => {
     expect(run(text)).toEqual(expected);
   });
@@ -31,7 +32,7 @@ describe('values', () => {
     ['', 'E401@0'], ['1 +', 'E401@3'], ['(1', 'E401@2'], ['1 2', 'E401@2'], ['a = 1', 'E401@2'], ["'open", 'E401@0'], ['1 ? 2', 'E401@5'], ['f(1,)', 'E401@4'], ['[1,,2]', 'E401@3'],
     ['nothing', 'E403@0'], ['1 + nothing', 'E403@4'], ['sin(1)', 'E405@0'], ['sqrt(1, 2)', 'E405@0'], ['1 / 0', 'E402@0'], ['1 % 0', 'E402@0'], ['sqrt(-1)', 'E402@0'], ['ln(0)', 'E402@0'],
     ['text + 1', 'E402@0'], ['1 + flag', 'E402@4'], ['!n', 'E402@1'], ['-text', 'E402@1'], ['n ? 1 : 2', 'E402@0'], ['flag && n', 'E402@8'], ['10 ** 400', 'E402@0'], ['(-8) ** 0.5', 'E402@0'],
-    ['n[0]', 'E402@0'], ["list['a']", 'E402@5'], ['min()', 'E405@0'], ["max('a')", 'E402@0'],
+    ['n[0]', 'E402@0'], ["list['a']", 'E402@5'], ['min()', 'E405@0'], ["max('a')", 'E402@0'], ["format('a', 1)", 'E402@0'], ["format('{}', flag)", 'E402@0'], ["format('{}')", 'E402@0'],
   ])('%s fails with %s', (text, expected) => {
     expect(run(text)).toBe(expected);
   });

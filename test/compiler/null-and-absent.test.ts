@@ -1,7 +1,7 @@
 /** A key of config.json that is absent has the default of transformers' configuration class; one that is null is none. */
 import { describe, expect, test } from 'vitest';
 import { formatDiagnostic } from '../../compiler/diagnostics.ts';
-import { resolveModel } from '../../compiler/resolve.ts';
+import { checkSpec, resolveModel } from '../../compiler/resolve.ts';
 import { Reporter } from '../../compiler/resolve/context.ts';
 import { resolveParams } from '../../compiler/resolve/params.ts';
 import type { ParamSources } from '../../compiler/resolve/params.ts';
@@ -68,5 +68,41 @@ describe('if_null', () => {
   });
   test('null from the command line is null', () => {
     expect(value('{ a: 3 }', { set: { a: 'null' } })).toBe(null);
+  });
+});
+
+describe('gguf_default', () => {
+  const spec = `peel: 1
+params:
+  tied:  { config: tie, gguf: "{arch}.tied", gguf_default: "tensors['output.weight'] == null", default: false }
+  rows:  { gguf_default: "tensors['token_embd.weight'][0]", default: 7 }
+  dense: { gguf_default: "tensors[format('blk.{}.gate.weight', i)] == null", default: true }
+  none:  { default: 8, gguf_default: null }
+embeddings: { token: { rows: 9, dim: 8 } }
+layers: { repeat: 0, residual: [] }
+output: {}`;
+  const resolve = (sources: ParamSources) => {
+    const reporter = new Reporter();
+    const params = resolveParams(reporter, loadText(spec).spec!.root, sources);
+    expect(reporter.diagnostics()).toEqual([]);
+    return params;
+  };
+  const tensors = { 'token_embd.weight': [5, 8], 'blk.1.gate.weight': [2, 8] };
+
+  test('stands in for the default where a GGUF file is read, and knows its tensors', () => {
+    const found = resolve({ gguf: { 'general.architecture': 'a' }, tensors });
+    expect([found.values.get('tied'), found.values.get('rows'), found.values.get('none')]).toEqual([true, 5, null]);
+    expect([0, 1, 2].map((i) => found.inLayer(i).get('dense'))).toEqual([true, false, true]);
+    expect(resolve({ gguf: { 'general.architecture': 'a', 'a.tied': false }, tensors }).values.get('tied')).toBe(false);
+  });
+
+  test('is not looked at elsewhere', () => {
+    const found = resolve({ config: {} });
+    expect([found.values.get('tied'), found.values.get('rows'), found.values.get('none'), found.values.get('dense')]).toEqual([false, 7, 8, true]);
+  });
+
+  test('`tensors` is known there alone', () => {
+    const { spec: other } = loadText(spec.replace('default: false', 'default: tensors == null'));
+    expect(checkSpec(other!).map((d) => `${d.code} ${d.path}`)).toEqual(['E403 /params/tied/default']);
   });
 });

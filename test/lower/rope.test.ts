@@ -36,4 +36,11 @@ describe('rotary frequencies', () => {
     long?.inverse.forEach((f, j) => expect(f).toBeCloseTo((inverse[j] ?? NaN) / 2, 12));
     expect(scale).toBe(1);
   });
+
+  test('longrope names the weights that divide the frequencies, where a file holds them', () => {
+    const found = ropeFrequencies(rope(10000, { type: 'longrope', shortFactor: 'rope.short', longFactor: 'rope.long', originalContext: 64, attentionFactor: 1.25 }));
+    expect(found.divisors).toEqual({ short: 'rope.short', long: 'rope.long' });
+    expect(found.inverse).toEqual(found.long?.inverse);
+    expect(found.scale).toBe(1.25);
+  });
 });
