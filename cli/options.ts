@@ -60,8 +60,8 @@ export interface CommonFlags {
 
 export function modelOptions(command: Command): Command {
   return command
-    .option('--weights <path>', 'weights for a spec: a folder or a .safetensors file')
-    .option('--spec <name>', 'use this spec for a folder, instead of the one that its model_type picks')
+    .option('--weights <path>', 'weights for a spec: a folder, a .safetensors or a .gguf file')
+    .option('--spec <name>', 'use this spec for a folder or GGUF file, instead of the one that it picks')
     .option('--set <name=value>', 'give a param of the spec a value (repeatable)', setting)
     .option('--random [seed]', 'random weights, to try a spec that has none', wholeNumber(0));
 }

@@ -23,7 +23,7 @@ export async function checkModel(options: ModelOptions & { readonly values?: boo
   const compiled = compileSpec(compileInput(located, options));
   const { model, graph } = compiled;
   // A family's spec has no values of its own: without a config, what can be known without them is checked.
-  const alone = located.config === undefined && compiled.spec && compiled.diagnostics.some((d) => d.code === 'E501') ? compiled.spec : undefined;
+  const alone = located.config === undefined && located.metadata === undefined && compiled.spec && compiled.diagnostics.some((d) => d.code === 'E501') ? compiled.spec : undefined;
   const diagnostics = alone ? [...checkSpec(alone)] : [...compiled.diagnostics, ...await configProblems(compiled, located)];
   const wrong = diagnostics.some((d) => d.severity === 'error');
   let exitCode: ExitCode = wrong ? ExitCode.spec : ExitCode.done;

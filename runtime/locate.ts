@@ -7,6 +7,8 @@ import { readHeader, type ReadFile } from '../compiler/load.ts';
 import { nearest } from '../compiler/nearest.ts';
 import { parseSpec } from '../compiler/parse.ts';
 import { isObject, readJsonObject, type JsonObject } from './weights/json.ts';
+import { isGguf, readGgufHead } from './weights/gguf/file.ts';
+import type { Metadata } from './weights/gguf/metadata.ts';
 import { openModelFolder } from './weights/folder.ts';
 import { weightProblem } from './weights/problem.ts';
 
@@ -48,21 +50,24 @@ export function specNames(folder: string): string[] {
   }
 }
 
-/** Specs whose `model_types` hold `modelType`. Only files whose text holds it are parsed. */
-export function specsFor(modelType: string, folder: string): string[] {
+/** What a spec serves: Hugging Face's model types, or architectures of GGUF files. */
+type Serves = 'modelTypes' | 'ggufArchitectures';
+
+/** Specs that serve `type`. Only files whose text holds it are parsed. */
+export function specsFor(type: string, folder: string, serves: Serves = 'modelTypes'): string[] {
   return specNames(folder).map((name) => path.join(folder, `${name}.yaml`)).filter((file) => {
     const text = readSpecFile(file);
-    if (text === undefined || !Buffer.from(text).includes(modelType)) return false;
+    if (text === undefined || !Buffer.from(text).includes(type)) return false;
     const root = parseSpec(text, file).document?.root;
-    return root !== undefined && readHeader(root).modelTypes.includes(modelType);
+    return root !== undefined && readHeader(root)[serves].includes(type);
   });
 }
 
-/** Every model type that some spec serves. */
-function knownTypes(folder: string): string[] {
+/** Everything that some spec serves. */
+function knownTypes(folder: string, serves: Serves): string[] {
   return specNames(folder).flatMap((name) => {
     const root = parseSpec(readSpecFile(path.join(folder, `${name}.yaml`)) ?? '', name).document?.root;
-    return root ? readHeader(root).modelTypes : [];
+    return root ? readHeader(root)[serves] : [];
   });
 }
 
@@ -74,6 +79,8 @@ export interface Located {
   readonly generation?: JsonObject;
   /** Folder or file of the weights. */
   readonly weights?: string;
+  /** What the weights' GGUF file says about the model: its params, tokenizer and chat template. */
+  readonly metadata?: Metadata;
   /** Folder that may hold tokenizer.json. */
   readonly folder?: string;
 }
@@ -86,19 +93,30 @@ function usage(message: string, hint?: string): PeelError {
 function specForConfig(config: JsonObject, configFile: string, folder: string): string {
   const nested = isObject(config.text_config) ? config.text_config.model_type : undefined;
   const types = [config.model_type, nested].filter((t): t is string => typeof t === 'string');
+  return specFor(types, { serves: 'modelTypes', folder, file: configFile, path: '/model_type', word: 'model_type', none: 'the config names no model_type' });
+}
+
+/** The spec for a GGUF file, by its general.architecture. Throws PeelError (exit code 10) where no spec or several fit. */
+function specForMetadata({ architecture, file }: Metadata, folder: string): string {
+  const types = architecture === undefined ? [] : [architecture];
+  return specFor(types, { serves: 'ggufArchitectures', folder, file, path: '', word: 'general.architecture', none: 'the file has no general.architecture' });
+}
+
+function specFor(types: readonly string[], from: { serves: Serves; folder: string; file: string; path: string; word: string; none: string }): string {
+  const { serves, folder, word } = from;
   const bad = (message: string, hint: string): never => {
-    throw new PeelError(ExitCode.spec, [{ code: 'E505', severity: 'error', path: '/model_type', message, hint, location: { file: configFile, line: 1, column: 1 } }]);
+    throw new PeelError(ExitCode.spec, [{ code: 'E505', severity: 'error', path: from.path, message, hint, location: { file: from.file, line: 1, column: 1 } }]);
   };
   const [type] = types;
-  if (type === undefined) return bad('the config names no model_type, which picks the spec', 'give a spec with --spec NAME');
+  if (type === undefined) return bad(`${from.none}, which picks the spec`, 'give a spec with --spec NAME');
   for (const candidate of types) {
-    const found = specsFor(candidate, folder);
+    const found = specsFor(candidate, folder, serves);
     const [first] = found;
-    if (found.length > 1) return bad(`several specs serve model_type '${candidate}': ${found.map(shown).join(', ')}`, 'give one with --spec NAME');
+    if (found.length > 1) return bad(`several specs serve ${word} '${candidate}': ${found.map(shown).join(', ')}`, 'give one with --spec NAME');
     if (first !== undefined) return first;
   }
-  const close = nearest(type, knownTypes(folder));
-  return bad(`no spec in models/ serves model_type '${type}'`, `${close === undefined ? '' : `the nearest one is '${close}'; `}write a spec and give it with --spec PATH`);
+  const close = nearest(type, knownTypes(folder, serves));
+  return bad(`no spec in models/ serves ${word} '${type}'`, `${close === undefined ? '' : `the nearest one is '${close}'; `}write a spec and give it with --spec PATH`);
 }
 
 function specPath(name: string, folder: string): string | undefined {
@@ -109,8 +127,9 @@ function specPath(name: string, folder: string): string | undefined {
   return !/[/\\]/.test(name) && existsSync(inModels) ? inModels : undefined;
 }
 
-/** config.json beside weights: in the folder, or in the folder of the file. */
-async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder'>> {
+/** What describes weights: a GGUF file itself; config.json in the folder, or in the folder of the file. */
+async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder' | 'metadata'>> {
+  if (isGguf(weights)) return { metadata: (await readGgufHead(weights)).metadata };
   const stats = statSync(weights, { throwIfNoEntry: false });
   if (!stats) throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', weights, 'cannot be read: no such file or folder')]);
   const folder = stats.isDirectory() ? weights : path.dirname(weights);
@@ -121,8 +140,8 @@ async function configBeside(weights: string): Promise<Pick<Located, 'config' | '
 }
 
 /**
- * MODEL is a Hugging Face folder, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
- * file for a spec. `spec`: a spec for a folder, in place of the one that its model_type picks.
+ * MODEL is a Hugging Face folder, a GGUF file, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
+ * file for a spec. `spec`: a spec for a folder, in place of the one that its model_type or architecture picks.
  */
 export async function locate(name: string, options: { weights?: string; spec?: string; models?: string } = {}): Promise<Located> {
   const models = options.models ?? modelsFolder();
@@ -138,7 +157,13 @@ export async function locate(name: string, options: { weights?: string; spec?: s
     if (spec === undefined) throw noSpec(options.spec ?? '', models);
     return { spec, config: opened.config, configFile: opened.configFile, weights: folder, folder, ...(opened.generation ? { generation: opened.generation } : {}) };
   }
-  if (/\.gguf$/i.test(name)) throw usage(`${name}: GGUF files are not read yet`, 'use a Hugging Face folder');
+  if (isGguf(name)) {
+    if (options.weights !== undefined) throw usage('--weights goes with a spec, but the model is a GGUF file with its own weights', `use --spec to choose another spec for ${name}`);
+    const { metadata } = await readGgufHead(name);
+    const spec = options.spec === undefined ? specForMetadata(metadata, models) : specPath(options.spec, models);
+    if (spec === undefined) throw noSpec(options.spec ?? '', models);
+    return { spec, metadata, weights: name };
+  }
   if (/\.(safetensors|bin|pt|pth)$/i.test(name)) {
     throw usage(`${name} holds weights, not a model`, `give its folder, or a spec with --weights ${name}`);
   }

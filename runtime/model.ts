@@ -25,9 +25,9 @@ import { RandomProvider } from './weights/random.ts';
 import type { TensorSource } from './weights/safetensors.ts';
 
 export interface ModelOptions {
-  /** A Hugging Face folder, the path of a spec, or the name of a spec in models/ or of a model in models/nano. */
+  /** A Hugging Face folder, a GGUF file, the path of a spec, or the name of a spec in models/ or of a model in models/nano. */
   readonly path: string;
-  /** Weights for a spec: a folder or a .safetensors file. */
+  /** Weights for a spec: a folder, a .safetensors or a .gguf file. */
   readonly weights?: string;
   /** A spec for a folder, instead of the one that its model_type picks. */
   readonly spec?: string;
@@ -186,14 +186,16 @@ export class LoadedModel {
 export function compileInput(located: Located, options: ModelOptions): CompileInput {
   return {
     spec: shown(located.spec), readFile: readSpecFile, modelsFolder: shown(options.models ?? modelsFolder()),
-    sources: { ...(located.config ? { config: located.config } : {}), ...(options.set ? { set: options.set } : {}) },
-    ...(located.weights === undefined ? {} : { format: 'huggingface' as const }),
+    sources: {
+      ...(located.config ? { config: located.config } : {}), ...located.metadata?.sources(), ...(options.set ? { set: options.set } : {}),
+    },
+    ...(located.weights === undefined ? {} : { format: located.metadata ? 'gguf' as const : 'huggingface' as const }),
   };
 }
 
 /** Where params lack values because there is no config.json, says where they would come from. */
 export function withoutConfig(located: Located, diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  if (located.config !== undefined || !diagnostics.some((d) => d.code === 'E501')) return diagnostics;
+  if (located.config !== undefined || located.metadata !== undefined || !diagnostics.some((d) => d.code === 'E501')) return diagnostics;
   const file = shown(located.spec);
   return [...diagnostics, {
     code: 'E501', severity: 'error', path: '/params', message: `no config.json gives ${file} its values`, location: { file, line: 1, column: 1 },
@@ -233,6 +235,7 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
     const problems = weightProblems(compiled, source).map((d): Diagnostic => (d.code === 'E704' ? { ...d, severity: 'warning' } : d));
     diagnostics.push(...problems);
     throwErrors(problems, ExitCode.weights);
+    await source.prepare?.();
   } catch (error) {
     await source.dispose();
     throw error;

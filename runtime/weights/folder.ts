@@ -6,13 +6,14 @@ import { containedPath, exists, statPath } from './files.ts';
 import type { TensorInfo } from './header.ts';
 import { isObject, readJsonObject, type JsonObject } from './json.ts';
 import { weightError, weightProblem } from './problem.ts';
+import { isGguf, openGguf } from './gguf/file.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 const singleName = 'model.safetensors';
 const indexName = 'model.safetensors.index.json';
 
 /** Several sources as one; names are unique across them. */
-class JoinedSource implements TensorSource {
+export class JoinedSource implements TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   private readonly owner = new Map<string, TensorSource>();
   constructor(private readonly parts: readonly TensorSource[]) {
@@ -29,6 +30,9 @@ class JoinedSource implements TensorSource {
     const part = this.owner.get(info.name);
     if (!part) throw weightError(weightProblem('E703', info.file, 'is missing', { tensor: info.name }));
     return part;
+  }
+  async prepare(): Promise<void> {
+    for (const part of this.parts) await part.prepare?.();
   }
   readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> { return this.part(info).readInto(info, from, target); }
   formatOf(info: TensorInfo): WeightFormat { return this.part(info).formatOf(info); }
@@ -100,10 +104,10 @@ async function openShards(folder: string): Promise<TensorSource> {
   return new JoinedSource(parts.map((part) => part.source));
 }
 
-/** The weights of `where`: a folder (one file or shards) or a .safetensors file. Headers are read and checked now, data later. */
+/** The weights of `where`: a folder (one file or shards), a .safetensors or a .gguf file. Headers are read and checked now, data later. */
 export async function openWeights(where: string): Promise<TensorSource> {
   const stats = await statPath(where);
-  if (!stats.isDirectory()) return openSafetensors(where);
+  if (!stats.isDirectory()) return isGguf(where) ? openGguf(where) : openSafetensors(where);
   const single = await containedPath(where, singleName);
   if ('problem' in single) throw weightError(weightProblem('E731', path.join(where, singleName), single.problem));
   if (await exists(single.path)) return openSafetensors(single.path);

@@ -9,15 +9,21 @@ import { weightProblem } from './problem.ts';
 /** One tensor of a file. `begin` and `end` are bytes of the file. */
 export interface TensorInfo {
   readonly name: string;
-  readonly dtype: ElementType;
+  /** Element type, in the words of the file's format. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly file: string;
   readonly begin: number;
   readonly end: number;
 }
 
+/** A tensor of a safetensors file. */
+export interface ElementTensor extends TensorInfo {
+  readonly dtype: ElementType;
+}
+
 export interface Header {
-  readonly tensors: readonly TensorInfo[];
+  readonly tensors: readonly ElementTensor[];
   readonly metadata: ReadonlyMap<string, string>;
 }
 
@@ -160,7 +166,7 @@ export function parseHeader(text: string, file: string, dataStart: number, fileB
     add(weightProblem('E724', file, `the header is not valid: ${error.message}`, { column: column(error.at) }));
     return { header: { tensors: [], metadata: new Map() }, problems };
   }
-  const tensors: TensorInfo[] = [];
+  const tensors: ElementTensor[] = [];
   for (const { name, at, dtype, shape, offsets } of parsed.entries) {
     const where = { tensor: name, column: column(at) };
     const [begin, end] = offsets;

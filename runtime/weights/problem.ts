@@ -18,6 +18,8 @@ export type WeightCode =
   | 'E703' // a tensor that the model needs is missing
   | 'E601' // a tensor's shape does not fit the model
   | 'E735' // a JSON file beside the weights that is wrong
+  | 'E737' // a version or byte order that is not read
+  | 'E738' // metadata of a wrong type or value
   | 'E736'; // NaN or infinity among the weights
 
 /** One problem of file `file`; `tensor` and `column` (a byte of the file, from 1) where known. */

@@ -1,9 +1,10 @@
 /** Reads safetensors files: the header at once, tensor data by range when asked. */
 import type { promises as fs } from 'node:fs';
+import { InternalError } from '../../compiler/diagnostics.ts';
 import type { WeightFormat } from '../../compiler/formats.ts';
 import { narrow, widenInPlace, elementBytes } from './element.ts';
 import { openRegular, readExactly } from './files.ts';
-import { maxHeaderBytes, parseHeader, type Header, type TensorInfo } from './header.ts';
+import { maxHeaderBytes, parseHeader, type ElementTensor, type Header, type TensorInfo } from './header.ts';
 import { weightError, weightProblem } from './problem.ts';
 
 /** Tensors by name, wherever they are. Disposing closes the files. */
@@ -11,6 +12,8 @@ export interface TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Elements `from`..`from + target.length` of a tensor, converted to f32, straight into `target`. */
   readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void>;
+  /** Looks at the data of tensors whose form depends on it; to be called before `formatOf`. */
+  prepare?(): Promise<void>;
   /** The form in which `readStored` gives the tensor; f32 where its elements have to be converted one by one. */
   formatOf(info: TensorInfo): WeightFormat;
   /** Elements `from`..`from + count` (whole blocks) in the form of `formatOf`, f32 excepted, into `target`. */
@@ -55,13 +58,20 @@ export async function readSafetensorsHeader(file: string): Promise<Header> {
 }
 
 class SafetensorsFile implements TensorSource {
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  constructor(private readonly handle: fs.FileHandle, readonly metadata: ReadonlyMap<string, string>, tensors: readonly TensorInfo[]) {
+  readonly tensors: ReadonlyMap<string, ElementTensor>;
+  constructor(private readonly handle: fs.FileHandle, readonly metadata: ReadonlyMap<string, string>, tensors: readonly ElementTensor[]) {
     this.tensors = new Map(tensors.map((t) => [t.name, t]));
   }
 
-  async readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> {
+  private own({ name }: TensorInfo): ElementTensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) throw new InternalError('weights', `tensor '${name}' is of another file`);
+    return tensor;
+  }
+
+  async readInto(tensor: TensorInfo, from: number, target: Float32Array): Promise<void> {
     if (target.length === 0) return;
+    const info = this.own(tensor);
     const size = elementBytes(info.dtype);
     const position = info.begin + from * size;
     switch (info.dtype) {
@@ -89,7 +99,7 @@ class SafetensorsFile implements TensorSource {
   }
 
   async readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void> {
-    const size = elementBytes(info.dtype);
+    const size = elementBytes(this.own(info).dtype);
     await readExactly(this.handle, info.file, target.subarray(0, count * size), info.begin + from * size);
   }
 

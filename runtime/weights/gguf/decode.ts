@@ -1,0 +1,44 @@
+/** Tensor data of a GGUF file to f32. */
+import { halfToFloat, narrow, widenInPlace, type ElementType } from '../element.ts';
+import { decodeIQ4_NL, decodeMXFP4, decodeQ4_0, decodeQ4_1, decodeQ5_0, decodeQ5_1, decodeQ8_0 } from './decode-32.ts';
+import { decodeQ2_K, decodeQ3_K, decodeQ4_K, decodeQ5_K, decodeQ6_K } from './decode-256.ts';
+import { ggmlBlock, type GgmlType } from './types.ts';
+
+/** The value of each binary16, which decoding looks up. */
+export function halfValues(): Float32Array {
+  return Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
+}
+
+/** Types without blocks, whose elements stand one by one. */
+export function plainType(type: GgmlType): ElementType | undefined {
+  switch (type) {
+    case 'F32': case 'F16': case 'BF16': case 'F64': case 'I8': case 'I16': case 'I32': case 'I64': return type;
+    default: return undefined;
+  }
+}
+
+/** `raw`, whole blocks, to as many elements as `target` has. `halves` is what `halfValues` gives. */
+export function decode(type: GgmlType, raw: Uint8Array, target: Float32Array, halves: Float32Array): void {
+  switch (type) {
+    case 'F32': case 'F16': case 'BF16': case 'I8': case 'I16': case 'I32': {
+      const bytes = target.length * ggmlBlock(type).bytes;
+      new Uint8Array(target.buffer, target.byteOffset + target.byteLength - bytes, bytes).set(raw.subarray(0, bytes));
+      widenInPlace(type, target);
+      return;
+    }
+    case 'F64': case 'I64': narrow(type, raw.slice().buffer, target); return;
+    case 'Q4_0': decodeQ4_0(raw, target, halves); return;
+    case 'Q4_1': decodeQ4_1(raw, target, halves); return;
+    case 'Q5_0': decodeQ5_0(raw, target, halves); return;
+    case 'Q5_1': decodeQ5_1(raw, target, halves); return;
+    case 'Q8_0': decodeQ8_0(raw, target, halves); return;
+    case 'Q2_K': decodeQ2_K(raw, target, halves); return;
+    case 'Q3_K': decodeQ3_K(raw, target, halves); return;
+    case 'Q4_K': decodeQ4_K(raw, target, halves); return;
+    case 'Q5_K': decodeQ5_K(raw, target, halves); return;
+    case 'Q6_K': decodeQ6_K(raw, target, halves); return;
+    case 'IQ4_NL': decodeIQ4_NL(raw, target, halves); return;
+    case 'MXFP4': decodeMXFP4(raw, target); return;
+    default: throw type satisfies never;
+  }
+}
