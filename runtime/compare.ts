@@ -1,6 +1,6 @@
 /** Comparing what a model computes: with a recording of another implementation, or on two devices. */
 import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
-import { argmax } from './sampling.ts';
+import { argmax } from './sampling/sampler.ts';
 import type { Session } from './session.ts';
 import { weightProblem } from './weights/problem.ts';
 import { readTensor, type TensorSource } from './weights/safetensors.ts';

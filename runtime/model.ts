@@ -15,7 +15,9 @@ import { openDevice, type DeviceOptions } from './device.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
 import { firstNotFinite } from './reference/first-not-finite.ts';
-import { Session, type GenerateOptions, type SessionModel } from './session.ts';
+import type { GenerateOptions } from './generation/options.ts';
+import { lengthKey } from './generation/length-key.ts';
+import { Session, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { readText } from './weights/files.ts';
@@ -110,9 +112,11 @@ export class LoadedModel {
 
   private sessionModel(): SessionModel {
     const { model } = this;
+    const key = lengthKey(model);
     return {
       name: model.name, vocab: model.embeddings.token.rows, outputs: this.graph.outputs.some((o) => o.name === 'logits') ? model.output.linear?.rows ?? 0 : 0,
       layers: model.layers.length, bidirectional: isBidirectional(model), ...(model.context === undefined ? {} : { trainedContext: model.context }),
+      ...(key === undefined ? {} : { lengthKey: key }),
     };
   }
 
@@ -163,7 +167,6 @@ export class LoadedModel {
     const tokenizer = await this.tokenizer();
     this.main ??= this.session();
     const session = await this.main;
-    session.rewind(0);
     const stream = tokenizer.stream();
     const stop = options.stop ?? tokenizer.special.eos;
     for await (const id of session.generate(tokenizer.encode(prompt), { ...options, stop })) {

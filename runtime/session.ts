@@ -2,7 +2,8 @@
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { Capacity } from '../compiler/plan.ts';
 import type { DeviceReport, Executor, StepResult } from './backend.ts';
-import { isGreedy, sampler, samplingProblems, type SamplingOptions } from './sampling.ts';
+import type { GeneratedToken, GenerateOptions, StopReason } from './generation/options.ts';
+import { generateTokens, type Sequence } from './generation/tokens.ts';
 
 /** What a session must know of its model. */
 export interface SessionModel {
@@ -16,14 +17,8 @@ export interface SessionModel {
   readonly bidirectional: boolean;
   /** The context the model was made for, if it says one. */
   readonly trainedContext?: number;
-}
-
-export interface GenerateOptions extends SamplingOptions {
-  /** Most tokens to generate: 128 if absent. */
-  readonly maxTokens?: number;
-  /** Ids after which generation ends; the id itself is given too. */
-  readonly stop?: readonly number[];
-  readonly signal?: AbortSignal;
+  /** Lengths of equal keys rotate positions alike; absent where the length does not matter. */
+  readonly lengthKey?: (length: number) => string;
 }
 
 function usage(code: string, path: string, message: string, hint?: string): PeelError {
@@ -33,13 +28,16 @@ function usage(code: string, path: string, message: string, hint?: string): Peel
 /** Outputs with a row for each of the trailing tokens that `logitRows` names; the others have one for every token. */
 const headOutputs: ReadonlySet<string> = new Set(['logits', 'probabilities']);
 
-export class Session {
+export class Session implements Sequence {
   private past = 0;
   private busy = false;
   private disposed = false;
 
-  /** The ids in the state. */
+  /** The ids in the state, and for each the length that its rotation saw, as a key. */
   private readonly sequence: number[] = [];
+  private readonly lengthKeys: string[] = [];
+  /** Ids of the last step. */
+  private lastStep = 0;
 
   /** `explain` finds the first operator that gives no numbers for a sequence, when a step's logits are none. */
   constructor(
@@ -53,6 +51,10 @@ export class Session {
   get position(): number { return this.past; }
   /** Most tokens that fit. */
   get context(): number { return this.capacity.context; }
+  /** Width of the logits. */
+  get outputs(): number { return this.model.outputs; }
+  /** The ids in the state. */
+  get ids(): readonly number[] { return this.sequence; }
 
   /** Goes back to a sequence of `position` tokens, at most the present ones. */
   rewind(position = 0): void {
@@ -61,9 +63,22 @@ export class Session {
     }
     this.past = position;
     this.sequence.length = position;
+    this.lengthKeys.length = Math.min(this.lengthKeys.length, position);
   }
 
-  private checkIds(ids: ArrayLike<number>): void {
+  /**
+   * How many tokens of the state `generate` would keep for a sequence of `ids`: those that both begin with. The last id is always fed, for its
+   * logits. Where rotations depend on the sequence's length, only what was rotated as this length asks for.
+   */
+  commonPrefix(ids: ArrayLike<number>): number {
+    const most = Math.min(this.past, ids.length - 1);
+    const key = this.model.lengthKey?.(ids.length);
+    let n = 0;
+    while (n < most && this.sequence[n] === ids[n] && (key === undefined || this.lengthKeys[n] === key)) n++;
+    return n;
+  }
+
+  private checkIds(ids: ArrayLike<number>, past = this.past): void {
     if (ids.length === 0) throw usage('E022', '/ids', 'the prompt is empty: at least one token is needed', 'give text, or --ids');
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] ?? NaN;
@@ -71,8 +86,8 @@ export class Session {
         throw usage('E023', `/ids/${i}`, `token id ${id} is not from 0 to ${this.model.vocab - 1}`, 'does the tokenizer belong to this model?');
       }
     }
-    if (this.past + ids.length > this.capacity.context) {
-      const before = this.past > 0 ? ` after ${this.past} tokens` : '';
+    if (past + ids.length > this.capacity.context) {
+      const before = past > 0 ? ` after ${past} tokens` : '';
       throw usage('E024', '/ids', `the prompt has ${ids.length} tokens${before}, the context holds ${this.capacity.context}`,
         'give a longer --context, if the model allows it');
     }
@@ -119,6 +134,11 @@ export class Session {
       argmax = result.argmax;
       this.sequence.length = this.past;
       this.sequence.push(...ids.subarray(at, at + count));
+      if (this.model.lengthKey) {
+        const key = this.model.lengthKey(Math.max(length, this.past + count));
+        for (let i = 0; i < count; i++) this.lengthKeys[this.past + i] = key;
+      }
+      this.lastStep = count;
       this.past += count;
       at += count;
     }
@@ -133,43 +153,59 @@ export class Session {
   }
 
   /**
-   * Appends `ids`, then gives new tokens one by one until `maxTokens`, a stop id, or a full context. Breaking out of the loop stops it.
-   * The greedy choice is made on the device: only the id comes back.
+   * Makes the sequence `ids`: keeps what the state has of it, feeds the rest in chunks, and gives the outputs of the last chunk. `undefined`
+   * where `signal` ended it between two chunks; what was fed stays.
    */
-  async *generate(ids: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<number, void, undefined> {
-    const { maxTokens = 128, stop = [], signal } = options;
-    const problems = samplingProblems(options);
-    if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
-      problems.push({ code: 'E020', severity: 'error', path: '/max-tokens', message: `must be a whole number, 0 or more, found ${maxTokens}` });
-    }
-    if (problems.length > 0) throw new PeelError(ExitCode.usage, problems);
-    if (this.model.outputs === 0 || this.model.bidirectional) {
-      throw usage('E026', '', `model '${this.model.name}' does not generate text: it ${this.model.outputs === 0 ? 'has no output head' : 'is bidirectional'}`);
-    }
-    const greedy = isGreedy(options);
-    const choose = sampler(options);
-    const outputs = greedy ? [] : ['logits'];
-    let next: ArrayLike<number> = ids;
-    this.checkIds(ids);
-    for (let made = 0; made < maxTokens; made++) {
-      if (signal?.aborted || this.past + next.length > this.capacity.context) return;
-      const result = await this.feed(next, { outputs });
-      const id = greedy ? result.argmax : choose(result.outputs.get('logits') ?? new Float32Array(0));
-      if (id < 0) throw await this.notANumber(next);
-      yield id;
-      if (stop.includes(id)) return;
-      next = [id];
+  async extendTo(ids: readonly number[], options: { outputs?: readonly string[]; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Promise<StepResult | undefined> {
+    this.checkIds(ids, 0);
+    const { outputs = [], signal, onProgress } = options;
+    const from = this.commonPrefix(ids);
+    this.rewind(from);
+    onProgress?.(from, ids.length);
+    const chunk = this.capacity.maxTokens;
+    for (let at = from; ; at += chunk) {
+      const end = Math.min(at + chunk, ids.length);
+      const result = await this.feed(ids.slice(at, end), { outputs: end === ids.length ? outputs : [], ropeLength: ids.length });
+      onProgress?.(end, ids.length);
+      if (end === ids.length) return result;
+      if (signal?.aborted) return undefined;
     }
   }
 
-  /** The error for logits that are not numbers: names the first operator whose result is not, or else the first output of a layer. Repeats steps. */
-  private async notANumber(ids: ArrayLike<number>): Promise<PeelError> {
+  /**
+   * Gives the tokens that follow `ids`, the whole text so far, one by one until `maxTokens`, a stop id, or a full context; returns why it ended.
+   * What the state has of `ids` is not fed again: to go on with a conversation, give all of it. Breaking out of the loop stops it.
+   */
+  async *generate(ids: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<number, StopReason, undefined> {
+    const tokens = this.tokens(ids, options);
+    for (;;) {
+      const { value, done } = await tokens.next();
+      if (done) return value;
+      yield value.id;
+    }
+  }
+
+  /** As `generate`, with each token's log probabilities where `logprobs` asks for them. */
+  tokens(ids: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<GeneratedToken, StopReason, undefined> {
+    return generateTokens(this, Array.from(ids), options);
+  }
+
+  /** Fails for a model that generates no text. */
+  checkGenerates(): void {
+    if (this.model.outputs === 0 || this.model.bidirectional) {
+      throw usage('E026', '', `model '${this.model.name}' does not generate text: it ${this.model.outputs === 0 ? 'has no output head' : 'is bidirectional'}`);
+    }
+  }
+
+  /** The error for logits that are not numbers: names the first operator whose result is not, or else the first output of a layer. Repeats the last step. */
+  async notNumbers(): Promise<PeelError> {
     const explained = await this.explain?.([...this.sequence]);
     if (explained) return new PeelError(ExitCode.weights, [explained]);
     const names = ['embeddings', ...Array.from({ length: this.model.layers }, (_, i) => `hidden.${i}`), 'final', 'logits'];
     let first = 'logits';
     try {
-      this.past = Math.max(0, this.past - ids.length);
+      const ids = this.sequence.slice(this.past - this.lastStep);
+      this.rewind(this.past - this.lastStep);
       const result = await this.feed(ids, { outputs: names });
       first = names.find((name) => result.outputs.get(name)?.some((x) => !Number.isFinite(x))) ?? first;
     } catch { /* The plan does not bring those outputs back: the logits are all that is known. */ }

@@ -4,7 +4,7 @@ import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { comparedOutputs, compareSessions, compareWithRecording, record, type ComparisonReport } from '../../runtime/compare.ts';
 import type { DeviceName } from '../../runtime/device.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
-import { randomSource } from '../../runtime/sampling.ts';
+import { randomSource } from '../../runtime/sampling/random.ts';
 import type { Session } from '../../runtime/session.ts';
 import { writeSafetensors } from '../../runtime/weights/writer.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';

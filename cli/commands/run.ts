@@ -41,7 +41,7 @@ export function runCommand(finish: Finish): Command {
     .option('--quiet', 'only the text, nothing on standard error')
     .option('--json', 'one JSON object')
     .addHelpText('after', `
-Filters apply in this order: temperature, top-k, top-p, min-p. Without --temperature the most likely token is taken.
+Filters apply in this order: top-k, top-p, min-p, temperature. Without --temperature the most likely token is taken.
 
 Examples:
   $ peel run nano-llama --prompt "ROMEO:" --max-tokens 200 --temperature 0.8 --seed 1

@@ -2,7 +2,7 @@
 import type { WeightSlot } from '../../compiler/graph/types.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import type { WeightProvider } from '../backend.ts';
-import { randomSource } from '../sampling.ts';
+import { randomSource } from '../sampling/random.ts';
 
 /** FNV-1a, so that each slot has numbers of its own whatever the order of reading. */
 function hash(text: string): number {

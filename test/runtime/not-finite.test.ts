@@ -4,7 +4,8 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { PeelError, formatDiagnostic } from '../../compiler/diagnostics.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
-import type { GenerateOptions, Session } from '../../runtime/session.ts';
+import type { GenerateOptions } from '../../runtime/generation/options.ts';
+import type { Session } from '../../runtime/session.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';
 import { temporaryFolder } from './weights/files.ts';
 
