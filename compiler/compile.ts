@@ -56,7 +56,7 @@ export interface PlanInput extends CompileInput {
   readonly target: Target;
   readonly capacity: Capacity;
   readonly plan?: PlanOptions;
-  /** Called with each stage's result as text: model, graph, schedule, every pass over the kernels by name, plan. */
+  /** Called with each stage's result as text: model, graph, schedule, every pass over graph and kernels by name, plan. */
   readonly dump?: (stage: string, text: () => string) => void;
 }
 
@@ -67,7 +67,10 @@ export function compilePlan(input: PlanInput): ExecutionPlan {
   input.dump?.('model', () => JSON.stringify(model, undefined, 2));
   input.dump?.('graph', () => printGraph(verifyGraph(graph, 'lower')));
   // Looking at a pass verifies its result, which takes time: only where somebody looks.
-  const onPass = input.dump ? { onPass: (name: string, schedule: Schedule): void => input.dump?.(name, () => printSchedule(schedule)) } : {};
+  const onPass = input.dump ? {
+    onGraphPass: (name: string, after: Graph): void => input.dump?.(name, () => printGraph(after)),
+    onPass: (name: string, schedule: Schedule): void => input.dump?.(name, () => printSchedule(schedule)),
+  } : {};
   const plan = buildPlan(graph, input.target, input.capacity, { ...onPass, ...input.plan });
   input.dump?.('plan', () => printPlan(plan));
   return plan;

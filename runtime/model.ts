@@ -53,7 +53,7 @@ export interface SessionOptions extends DeviceOptions {
   /** Outputs that steps can bring back: `all`, or those whose names the list holds. The model's result (logits) alone if absent. */
   readonly outputs?: 'all' | readonly string[];
   /** Passes to leave out. */
-  readonly plan?: Pick<PlanOptions, 'fuse' | 'onPass'>;
+  readonly plan?: Pick<PlanOptions, 'fuse' | 'onGraphPass' | 'onPass'>;
 }
 
 /** Fails with all errors if there is one. */

@@ -52,7 +52,10 @@ async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
     const dumps = new Map<string, () => string>([['model', () => JSON.stringify(model.model, null, 2)], ['graph', () => printGraph(model.graph)]]);
     const built = model.plan(targetFor(flags.device, flags.threads), {
       ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
-      plan: { fuse: flags.fuse, onPass: (name, schedule) => dumps.set(name, () => printSchedule(schedule)) },
+      plan: {
+        fuse: flags.fuse, onGraphPass: (name, graph) => dumps.set(name, () => printGraph(graph)),
+        onPass: (name, schedule) => dumps.set(name, () => printSchedule(schedule)),
+      },
     });
     if (flags.dump !== undefined) dump(flags.dump, dumps, model, built);
     else if (flags.json) writeJson(built);

@@ -1,4 +1,5 @@
 /** The passes in order, and how they are run. */
+import { verifyGraph } from '../graph/verify.ts';
 import { checkSchedule } from '../kernels/verify.ts';
 import { closeSchedule, openSchedule } from '../kernels/sources.ts';
 import { attentionPass } from './attention.ts';
@@ -29,7 +30,12 @@ const isOn = (name: string, { fuse }: PipelineContext): boolean => (typeof fuse 
 
 /** Dead code goes even without fusion: outputs that nobody asked for must not cost anything. */
 export function runGraphPasses(graph: Graph, context: PipelineContext): Graph {
-  return graphPasses.reduce((g, pass) => (pass === deadCodePass || isOn(pass.name, context) ? pass.run(g) : g), graph);
+  return graphPasses.reduce((before, pass) => {
+    if (pass !== deadCodePass && !isOn(pass.name, context)) return before;
+    const after = pass.run(before);
+    context.onGraphPass?.(pass.name, verifyGraph(after, pass.name));
+    return after;
+  }, graph);
 }
 
 export function runKernelPasses(schedule: Schedule, graph: Graph, context: PipelineContext): Schedule {

@@ -31,5 +31,7 @@ export interface PipelineContext {
   readonly target: Target;
   readonly fuse: boolean | { readonly without: readonly string[] };
   readonly record: (r: FusionRecord) => void;
+  /** Called with each pass's verified result. */
+  readonly onGraphPass?: (name: string, graph: Graph) => void;
   readonly onPass?: (name: string, schedule: Schedule) => void;
 }
