@@ -1,4 +1,5 @@
 /** Finding an adapter, saying what it is, and what a compiler may assume of it. */
+import { weightFormats } from '../../compiler/formats.ts';
 import type { Target } from '../../compiler/plan.ts';
 
 export interface AdapterReport {
@@ -54,6 +55,6 @@ export function targetOf(report: AdapterReport, limits: WebGpuLimits, features: 
     maxWorkgroupSize: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
     maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
     subgroups: features.has('subgroups'), f16: features.has('shader-f16'), relaxedSimd: false, threads: 1,
-    software, linearPrologue: !software, int8Inputs: false, formats: ['f16', 'bf16'],
+    software, linearPrologue: !software, int8Inputs: false, formats: weightFormats.filter((f) => f !== 'f32'),
   };
 }

@@ -1,11 +1,13 @@
 /** Decides where a plan's weights lie on the device: which are packed into matrices, and how what is too large for one binding is cut. */
 import { InternalError } from '../../compiler/diagnostics.ts';
+import { isQuantised } from '../../compiler/formats.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { MatrixLayout } from './wgsl/linear.ts';
 import { elementBytes, type ElementFormat } from './wgsl/halves.ts';
 import { elementFormat } from './wgsl/module.ts';
 import type { Part, Pieces } from './wgsl/module.ts';
+import { formStart, wordForm, wordRow, type WordForms } from './word-rows.ts';
 import { deviceError } from './errors.ts';
 
 /** The weights of one or more linear kernels, packed: row n of group g at (g * rows + n) * stride elements. */
@@ -65,13 +67,16 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
     const shared = weights.length === 1 && read.has(first.id);
     const groups = kernel.group === 'none' ? 1 : (first.shape[0] as number);
     const rows = kernel.weights.reduce((n, w) => n + w.rows, 0);
-    const stride = shared ? kernel.k : Math.ceil(kernel.k / 4) * 4;
-    const formats = new Set(weights.map(elementFormat));
-    // What is packed of unlike forms is expanded.
-    const format = formats.size === 1 ? elementFormat(first) : 'f32';
-    const unit = kernel.group === 'none' ? stride : rows * stride;
-    const parts = cut(kernel.group === 'none' ? rows : groups, unit * elementBytes(format), even(kernel.group === 'none' ? step : 1, unit, format), maxBinding, first.name);
-    const matrix: Matrix = { key, weights, order: kernel.order, groups, rows, stride, format, parts, split: parts.length > 1 };
+    const words: WordForms | undefined = weights.some((w) => isQuantised(w.format ?? 'f32'))
+      ? { forms: kernel.weights.map((w) => wordForm(find(w.buffer).format ?? 'f32', w.rows, kernel.k)), interleaved: kernel.order === 'interleaved' } : undefined;
+    const stride = shared || words ? kernel.k : Math.ceil(kernel.k / 4) * 4;
+    const formats = words ? [] : [...new Set(weights.map(elementFormat))];
+    // What is packed of unlike forms is expanded where none is quantised.
+    const [format = 'f32'] = formats.length > 1 ? [] : formats;
+    const [total, least, unit] = kernel.group === 'none' ? [rows, step, 1] : [groups, 1, rows];
+    const parts = words ? cut(total, 4 * (unit === 1 ? Math.max(...words.forms.map((f) => f.words)) : formStart(words, rows)), least, maxBinding, first.name)
+      : cut(total, unit * stride * elementBytes(format), even(least, unit * stride, format), maxBinding, first.name);
+    const matrix: Matrix = { key, weights, order: kernel.order, groups, rows, stride, format: words ? 'words' : format, ...(words ? { words } : {}), parts, split: parts.length > 1 };
     matrices.set(key, matrix);
     if (shared) plain.set(first.id, matrix);
   }
@@ -81,11 +86,21 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
     if (b.role !== 'weight' && b.role !== 'constant') continue;
     const matrix = plain.get(id);
     const unit = matrix && (matrix.groups > 1 ? matrix.rows * matrix.stride : matrix.stride);
-    const row = count(b.shape.slice(1), b.name);
-    elements.set(id, matrix && unit !== undefined ? matrix.parts.map((p) => p.from * unit)
-      : cut(count(b.shape.slice(0, 1), b.name), row * elementBytes(elementFormat(b)), even(1, row, elementFormat(b)), maxBinding, b.name).map((p) => p.from * row));
+    elements.set(id, matrix && unit !== undefined ? matrix.parts.map((p) => p.from * unit) : cutElements(b, maxBinding));
   }
   return { matrices, plain, elements };
+}
+
+/** The first element of each piece of a buffer that is read element by element: whole rows, of a quantised one along its last axis. */
+function cutElements(b: Buffer, maxBinding: number): number[] {
+  const { name, shape, format = 'f32' } = b;
+  if (isQuantised(format)) {
+    const k = count(shape.slice(-1), name);
+    return cut(count(shape.slice(0, -1), name), 4 * wordRow(format, k).words, 1, maxBinding, name).map((p) => p.from * k);
+  }
+  const row = count(shape.slice(1), name);
+  const element = elementFormat(b);
+  return cut(count(shape.slice(0, 1), name), row * elementBytes(element), even(1, row, element), maxBinding, name).map((p) => p.from * row);
 }
 
 /** A step in units of `row` elements that, in 16 bits, is a whole number of 32-bit words. */

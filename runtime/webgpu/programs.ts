@@ -14,7 +14,7 @@ import { emitLinearThread, MOST_SUMS, UNROLLED } from './wgsl/linear-thread.ts';
 import { rowGroups, type RowGroups } from './wgsl/row-groups.ts';
 import { emitNest } from './wgsl/nest.ts';
 import { emitTopK } from './wgsl/topk.ts';
-import { elementFormat, extent, fixedSize, Module, type Dims, type Program } from './wgsl/module.ts';
+import { extent, fixedSize, Module, type Dims, type Program } from './wgsl/module.ts';
 
 /** Larger buffers are not worth a second copy. */
 const MERGE_BYTES = 2 ** 24;
@@ -39,7 +39,7 @@ export function emitKernel(kernel: Kernel, buffers: readonly Buffer[], layout: W
   const excess = Math.max(...plain.variants.map((v) => bound(v.program))) - target.maxStorageBuffers;
   if (excess <= 0) return plain;
   const byId = new Map(buffers.map((b) => [b.id, b]));
-  const size = (id: BufferId): number => { const b = byId.get(id); return b && elementFormat(b) === 'f32' ? fixedSize(b) : Infinity; };
+  const size = (id: BufferId): number => { const b = byId.get(id); return b && (b.format ?? 'f32') === 'f32' ? fixedSize(b) : Infinity; };
   const candidates = [...new Set(elementReads(kernel))]
     .filter((id) => layout.elements.get(id)?.length === 1 && size(id) * 4 <= MERGE_BYTES).sort((a, b) => size(a) - size(b)).slice(0, excess + 1);
   return candidates.length > excess ? emit(kernel, buffers, layout, target, candidates) : plain;
@@ -75,7 +75,7 @@ function linearVariants(module: () => Module, kernel: LinearKernel, matrix: Matr
     return [{ program: one, when: (dims) => extent(rows, dims) < 2 }, { program: emitLinearThread(module(), kernel, matrix, groups, 4), when: always }];
   }
   const one = emitLinearMatvec(module(), kernel, matrix);
-  const tileRows = matmulRows(granule * Math.max(1, Math.floor(32 / granule)), target.maxWorkgroupBytes);
+  const tileRows = matmulRows(matrix, granule * Math.max(1, Math.floor(32 / granule)), target.maxWorkgroupBytes);
   if (rowsOnly || tileRows === undefined) return [{ program: one, when: always }];
   return [{ program: one, when: (dims) => extent(rows, dims) < 4 }, { program: emitLinearMatmul(module(), kernel, matrix, tileRows), when: always }];
 }

@@ -1,12 +1,15 @@
 /** Uploads weights and constants, packing matrices on the way. */
 import { InternalError } from '../../compiler/diagnostics.ts';
+import { isQuantised } from '../../compiler/formats.ts';
 import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { WeightProvider } from '../backend.ts';
 import type { DeviceWatch } from './errors.ts';
 import type { Matrix, WeightLayout } from './layout.ts';
 import { elementBytes, type ElementFormat } from './wgsl/halves.ts';
-import { elementFormat } from './wgsl/module.ts';
+import { elementFormat, type Part } from './wgsl/module.ts';
 import { BufferUsage } from './usage.ts';
+import { formStart, wordForm } from './word-rows.ts';
+import { wordRuns } from './word-runs.ts';
 
 /** Bytes handed to the driver before waiting for it to have copied them. */
 const FLIGHT = 256 * 2 ** 20;
@@ -44,7 +47,7 @@ export async function uploadWeights(watch: DeviceWatch, buffers: readonly Buffer
 }
 
 /** Elements as they lie on the device; 16-bit forms as bits. */
-type Data = Float32Array | Int32Array | Uint16Array;
+type Data = Float32Array | Int32Array | Uint16Array | Uint32Array;
 
 const elements = (shape: Buffer['shape']): number => shape.reduce<number>((n, d) => n * Number(d), 1);
 
@@ -90,6 +93,14 @@ class Upload {
   }
 
   async buffer(buffer: Buffer, starts: readonly number[], provider: WeightProvider): Promise<GPUBuffer[]> {
+    const { name, shape, format = 'f32' } = buffer;
+    if (isQuantised(format)) {
+      const k = Number(shape.at(-1));
+      const rows = elements(shape) / k;
+      const form = wordForm(format, rows, k);
+      const parts = starts.map((start, n) => ({ from: start / k, to: (starts[n + 1] ?? rows * k) / k }));
+      return this.words(name, { weights: [buffer], groups: 1, rows, stride: k, words: { forms: [form], interleaved: false } }, parts.map((p) => ({ from: p.from * form.words, to: p.to * form.words })), provider);
+    }
     const data = buffer.role === 'constant' ? (buffer.dtype === 'i32' ? Int32Array : Float32Array).from(buffer.data ?? []) : await this.whole(buffer, elementFormat(buffer), provider);
     const total = elements(buffer.shape);
     if (data.length !== total) throw new InternalError('webgpu', `${buffer.name} has ${data.length} elements, not ${total}`);
@@ -103,11 +114,30 @@ class Upload {
     return made;
   }
 
+  /** Quantised weights; `parts` are the words of each piece. */
+  private async words(name: string, matrix: Parameters<typeof wordRuns>[0], parts: readonly Part[], provider: WeightProvider): Promise<GPUBuffer[]> {
+    const made: GPUBuffer[] = [];
+    for (const part of parts) made.push(await this.create(`weight ${name}`, (part.to - part.from) * 4));
+    for await (const { at, data } of wordRuns(matrix, provider, CHUNK)) {
+      for (const [n, part] of parts.entries()) {
+        const [low, high] = [Math.max(at, part.from), Math.min(at + data.length, part.to)];
+        if (low < high) await this.write(made[n] as GPUBuffer, low - part.from, data.subarray(low - at, high - at));
+      }
+    }
+    return made;
+  }
+
   async matrix(matrix: Matrix, provider: WeightProvider): Promise<GPUBuffer[]> {
-    const { groups, rows, stride, format, parts, weights } = matrix;
+    const { groups, rows, stride, format, parts, weights, words } = matrix;
     const grouped = weights[0]?.shape.length === 3;
     const unit = grouped ? rows * stride : stride;
-    const label = `weight ${weights.map((w) => w.name).join(' + ')}`;
+    const names = weights.map((w) => w.name).join(' + ');
+    if (words) {
+      const start = (n: number): number => (grouped ? n * formStart(words, rows) : formStart(words, n));
+      return this.words(names, { ...matrix, words }, parts.map((p) => ({ from: start(p.from), to: start(p.to) })), provider);
+    }
+    if (format === 'words') throw new InternalError('webgpu', `${names} has no rows of words`);
+    const label = `weight ${names}`;
     const made: GPUBuffer[] = [];
     for (const part of parts) made.push(await this.create(label, (part.to - part.from) * unit * elementBytes(format)));
     const k = Number(weights[0]?.shape.at(-1));

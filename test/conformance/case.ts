@@ -1,6 +1,7 @@
 /** What a conformance case is, and the helpers that build one. */
 import { GraphBuilder } from '../../compiler/graph/builder.ts';
 import * as e from '../../compiler/graph/expressions.ts';
+import type { WeightFormat } from '../../compiler/formats.ts';
 import type { Graph, Node, Shape } from '../../compiler/graph/types.ts';
 
 export interface ConformanceCase {
@@ -17,6 +18,8 @@ export interface ConformanceCase {
   readonly limit: number;
   /** Ids are below this. */
   readonly vocab: number;
+  /** How slots are stored that are not in f32. */
+  readonly formats?: Readonly<Record<string, WeightFormat>>;
   /** Values of a slot, where evenly distributed ones in -1..1 will not do. */
   readonly values?: (slot: string, element: number, random: () => number) => number;
 }

@@ -1,6 +1,8 @@
 /** Runs a conformance case on a backend and on the reference, step by step, and compares every output. */
 import { referenceBackend } from '../../runtime/reference/executor.ts';
 import type { Executor, WeightProvider } from '../../runtime/backend.ts';
+import { formatBytes, type WeightFormat } from '../../compiler/formats.ts';
+import { blockValues, randomBlocks } from '../support/blocks.ts';
 import type { Capacity } from '../../compiler/plan.ts';
 import type { ConformanceCase } from './case.ts';
 
@@ -18,10 +20,23 @@ export function generator(seed: string): () => number {
 }
 
 export function weightsOf(c: ConformanceCase): WeightProvider {
+  const blocks = (name: string): { readonly format: WeightFormat; readonly rowBytes: number; readonly data: Uint8Array } | undefined => {
+    const [format, shape] = [c.formats?.[name], c.graph.weights.find((w) => w.slot === name)?.shape];
+    if (!format || !shape) return undefined;
+    const data = randomBlocks(format, shape.reduce((product, d) => product * d, 1), generator(`${c.name}/${name}`));
+    return { format, rowBytes: formatBytes(format, shape.slice(-1)), data };
+  };
   return {
+    formatOf: (name) => c.formats?.[name] ?? 'f32',
+    readStored(name, from, to) {
+      const stored = blocks(name);
+      return stored ? Promise.resolve(stored.data.slice(from * stored.rowBytes, to * stored.rowBytes)) : Promise.reject(new Error(`no blocks for ${name}`));
+    },
     read(name) {
       const slot = c.graph.weights.find((w) => w.slot === name);
       if (!slot) return Promise.reject(new Error(`no slot ${name}`));
+      const stored = blocks(name);
+      if (stored) return Promise.resolve(blockValues(stored.format, stored.data));
       const random = generator(`${c.name}/${name}`);
       const count = slot.shape.reduce((product, d) => product * d, 1);
       return Promise.resolve(Float32Array.from({ length: count }, (_, i) => c.values?.(name, i, random) ?? random() * 2 - 1));

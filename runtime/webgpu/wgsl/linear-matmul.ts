@@ -9,23 +9,26 @@ import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 
 const SIZE = 64;
 const COLUMNS = 32;
-/** Elements of k in a tile. */
-const DEPTH = 16;
+/** Elements of k in a tile: of quantised weights twice as many, whose words come in runs of four. */
+const depthOf = ({ words }: MatrixLayout): number => (words ? 32 : 16);
 
 /** Rows of the input a workgroup takes, by what fits its memory; undefined where not even 8 fit. */
-export function matmulRows(tile: number, maxBytes: number): number | undefined {
+export function matmulRows(layout: MatrixLayout, tile: number, maxBytes: number): number | undefined {
   const stride = Math.ceil(tile / COLUMNS) * COLUMNS;
-  return [32, 16, 8].find((rows) => 4 * (rows * DEPTH + COLUMNS * DEPTH + rows * stride + 8 * rows) <= Math.min(maxBytes, 16384));
+  const depth = depthOf(layout);
+  return [32, 16, 8].find((rows) => 4 * (rows * depth + COLUMNS * depth + rows * stride + 8 * rows) <= Math.min(maxBytes, 16384));
 }
 
 export function emitLinearMatmul(module: Module, kernel: LinearKernel, layout: MatrixLayout, tileRows: number): Program {
   const l = new LinearEmitter(module, kernel, layout);
   const { emitter, rank } = l;
+  const { words } = l;
+  const depth = depthOf(layout);
   const tile = l.tile(COLUMNS);
   const stride = Math.ceil(tile / COLUMNS) * COLUMNS;
   const each = tileRows / 8;
   const own = Array.from({ length: each }, (_, i) => i);
-  const [left, right] = [module.shared(`array<f32, ${tileRows * DEPTH}>`), module.shared(`array<vec4<f32>, ${COLUMNS * DEPTH / 4}>`)];
+  const [left, right] = [module.shared(`array<f32, ${tileRows * depth}>`), module.shared(words ? `array<f32, ${COLUMNS * depth}>` : `array<vec4<f32>, ${COLUMNS * depth / 4}>`)];
   const stage = module.shared(`array<f32, ${tileRows * stride}>`);
   const count = emitter.dim(kernel.rowShape[0] ?? 1);
   const others = [...kernel.rowShape.keys()].slice(1).map(() => 'i32(group.z)');
@@ -55,22 +58,29 @@ export function emitLinearMatmul(module: Module, kernel: LinearKernel, layout: M
   emitter.open(new Map());
   // Tile of the input, k by rows.
   emitter.open(new Map([...bindRow('inputRow'), [rank, 'inputK']]));
-  for (const [n, reduce] of reduces.entries()) emitter.define(reduce, `${kept[n]}[e / ${DEPTH}]`);
+  for (const [n, reduce] of reduces.entries()) emitter.define(reduce, `${kept[n]}[e / ${depth}]`);
   const value = emitter.scalar(input);
-  emitter.write(`${left}[(e % ${DEPTH}) * ${tileRows} + e / ${DEPTH}] = select(0.0f, ${value}, k0 + e % ${DEPTH} < ${kernel.k});`);
+  emitter.write(`${left}[(e % ${depth}) * ${tileRows} + e / ${depth}] = select(0.0f, ${value}, k0 + e % ${depth} < ${kernel.k});`);
   const loadInput = emitter.close();
-  emitter.write(`for (var e: i32 = lane; e < ${tileRows * DEPTH}; e += ${SIZE}) {`, `  let inputRow = min(row + e / ${DEPTH}, ${count} - 1);`,
-    `  let inputK = min(k0 + e % ${DEPTH}, ${kernel.k - 1});`, ...loadInput.map((line) => `  ${line}`), '}');
-  // Tile of the weights: k by groups of four columns.
-  const four = [0, 1, 2, 3].map((c) => {
-    return l.weight(l.rowOffset(`(base + sub + (e & 7) * 4 + ${c})`, head), 'weightK');
-  });
-  emitter.write(`for (var e: i32 = lane; e < ${DEPTH * COLUMNS / 4}; e += ${SIZE}) {`, `  let weightK = min(k0 + (e >> 3u), ${kernel.k - 1});`,
-    `  ${right}[e] = vec4<f32>(${four.join(', ')});`, '}', 'workgroupBarrier();',
-    `for (var k: i32 = 0; k < ${DEPTH}; k += 1) {`, `  let m = ${right}[k * 8 + across];`,
+  emitter.write(`for (var e: i32 = lane; e < ${tileRows * depth}; e += ${SIZE}) {`, `  let inputRow = min(row + e / ${depth}, ${count} - 1);`,
+    `  let inputK = min(k0 + e % ${depth}, ${kernel.k - 1});`, ...loadInput.map((line) => `  ${line}`), '}');
+  // Tile of the weights, k by columns: a thread reads eight of a column where they are words, else one of each of four.
+  if (words) {
+    const part = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `  ${right}[((e >> 5u) * 8 + ${n}) * ${COLUMNS} + (e & 31)] = ${n < 4 ? 'm' : 'h'}[${n & 3}];`);
+    emitter.write(`for (var e: i32 = lane; e < ${depth * COLUMNS / 8}; e += ${SIZE}) {`, '  let n = base + sub + (e & 31);', '  let weightK = k0 + (e >> 5u) * 8;',
+      `  let weightRow = ${l.rowOffset('n', head)};`, `  let d = ${words.scale('n', 'weightRow', 'weightK')};`, `  let q = ${words.eight('n', 'weightRow', 'weightK')};`,
+      '  let m = q[0] * d.x + d.y;', '  let h = q[1] * d.x + d.y;', ...part, '}');
+  } else {
+    const four = [0, 1, 2, 3].map((c) => l.weight(l.rowOffset(`(base + sub + (e & 7) * 4 + ${c})`, head), 'weightK'));
+    emitter.write(`for (var e: i32 = lane; e < ${depth * COLUMNS / 4}; e += ${SIZE}) {`, `  let weightK = min(k0 + (e >> 3u), ${kernel.k - 1});`,
+      `  ${right}[e] = vec4<f32>(${four.join(', ')});`, '}');
+  }
+  const column = (c: number): string => `${right}[k * ${COLUMNS} + across * 4 + ${c}]`;
+  emitter.write('workgroupBarrier();', `for (var k: i32 = 0; k < ${depth}; k += 1) {`,
+    `  let m = ${words ? `vec4<f32>(${[0, 1, 2, 3].map(column).join(', ')})` : `${right}[k * 8 + across]`};`,
     ...own.map((i) => `  sum${i} += ${left}[k * ${tileRows} + down * ${each} + ${i}] * m;`), '}', 'workgroupBarrier();');
-  const depth = emitter.close();
-  emitter.write(`for (var k0: i32 = 0; k0 < ${kernel.k}; k0 += ${DEPTH}) {`, ...depth.map((line) => `  ${line}`), '}');
+  const tileOfK = emitter.close();
+  emitter.write(`for (var k0: i32 = 0; k0 < ${kernel.k}; k0 += ${depth}) {`, ...tileOfK.map((line) => `  ${line}`), '}');
   for (const i of own) for (const c of [0, 1, 2, 3]) emitter.write(`${stage}[(down * ${each} + ${i}) * ${stride} + sub + across * 4 + ${c}] = sum${i}[${c}];`);
   const pass = emitter.close();
   emitter.write(`for (var sub: i32 = 0; sub < ${tile}; sub += ${COLUMNS}) {`, ...pass.map((line) => `  ${line}`), '}', 'workgroupBarrier();');

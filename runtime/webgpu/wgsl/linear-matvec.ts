@@ -29,7 +29,18 @@ export function emitLinearMatvec(module: Module, kernel: LinearKernel, layout: M
 
   emitter.open(new Map());
   for (const r of rows) emitter.write(`let w${r} = ${l.rowOffset(`(base + sub + ${r})`, group)};`, `var sum${r} = vec4<f32>(0.0f);`);
-  if (l.fours > 0) {
+  const { words } = l;
+  if (words) {
+    emitter.loop(rank, 'lane * 8', String(kernel.k), String(SIZE * 8), (k) => {
+      const [x, y] = [l.inputs(undefined), l.inputs(undefined, 4)];
+      emitter.write(`let x = ${x};`, `let y = ${y};`);
+      for (const r of rows) {
+        const n = `(base + sub + ${r})`;
+        emitter.write(`let q${r} = ${words.eight(n, `w${r}`, k)};`, `let d${r} = ${words.scale(n, `w${r}`, k)};`,
+          `sum${r} += x * (q${r}[0] * d${r}.x + d${r}.y) + y * (q${r}[1] * d${r}.x + d${r}.y);`);
+      }
+    });
+  } else if (l.fours > 0) {
     emitter.loop(rank, 'lane * 4', String(l.fours), String(SIZE * 4), (k) => {
       emitter.write(`let x = ${l.inputs(undefined)};`, ...rows.map((r) => `sum${r} += x * ${l.weights(`w${r}`, k)};`));
     });

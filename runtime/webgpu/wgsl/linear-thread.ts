@@ -47,7 +47,23 @@ export function emitLinearThread(module: Module, kernel: LinearKernel, layout: M
 
   const list = tiled ? tileNames.map((_, r) => r) : [undefined];
   for (const [r] of list.entries()) for (const c of own) emitter.write(`var sum${r}_${c} = vec4<f32>(0.0f);`);
-  if (l.fours > 0) {
+  const { words } = l;
+  if (words) {
+    emitter.open(new Map());
+    for (const c of own) emitter.write(`let d${c} = ${words.scale(`n${c}`, `w${c}`, 'run')};`);
+    emitter.loop(rank, 'run', `run + ${words.run}`, '8', (k) => {
+      for (const [r, row] of list.entries()) {
+        const [x, y] = [l.inputs(row), l.inputs(row, 4)];
+        emitter.write(`let x${r} = ${x};`, `let y${r} = ${y};`);
+      }
+      for (const c of own) {
+        emitter.write(`let q${c} = ${words.eight(`n${c}`, `w${c}`, k)};`, `let m${c} = q${c}[0] * d${c}.x + d${c}.y;`, `let h${c} = q${c}[1] * d${c}.x + d${c}.y;`);
+        list.forEach((_, r) => emitter.write(`sum${r}_${c} += x${r} * m${c} + y${r} * h${c};`));
+      }
+    });
+    const lines = emitter.close();
+    emitter.write(`for (var run: i32 = 0; run < ${kernel.k}; run += ${words.run}) {`, ...lines.map((t) => `  ${t}`), '}');
+  } else if (l.fours > 0) {
     emitter.loop(rank, '0', String(l.fours), '4', (k) => {
       const x = list.map((r) => l.inputs(r));
       x.forEach((text, r) => emitter.write(`let x${r} = ${text};`));

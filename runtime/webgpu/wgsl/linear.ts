@@ -5,6 +5,8 @@ import { substituteAxes, visitScalar } from '../../../compiler/kernels/scalar-ex
 import { isCoordinate, writeStore } from './stores.ts';
 import { ACCUMULATORS, Emitter } from './emitter.ts';
 import { fourOf, oneOf, oneOfFour, viewType, type ElementFormat, type ElementView } from './halves.ts';
+import { formStart, type WordForms } from '../word-rows.ts';
+import { WordMatrix } from './word-matrix.ts';
 import type { Module, Part } from './module.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 
@@ -13,8 +15,10 @@ export interface MatrixLayout {
   readonly groups: number;
   readonly rows: number;
   readonly stride: number;
-  /** How the elements are stored. */
-  readonly format: ElementFormat;
+  /** How the elements are stored; as words where a weight is quantised. */
+  readonly format: ElementFormat | 'words';
+  /** The weights, where they are words. */
+  readonly words?: WordForms;
   /** Cut into several storage bindings, each with a dispatch of its own. */
   readonly split: boolean;
 }
@@ -33,6 +37,8 @@ export class LinearEmitter {
   readonly perPoint: number;
   readonly matrix: string;
   readonly vector: boolean;
+  /** How to read weights that are words: eight at a time, with their scale apart. The other methods for weights are for other ones. */
+  readonly words: WordMatrix | undefined;
   private readonly view: ElementView;
   private readonly part: string | undefined;
   private accumulatorAt: (n: string) => string = () => { throw new InternalError('webgpu', 'no accumulator here'); };
@@ -47,8 +53,9 @@ export class LinearEmitter {
     });
     for (const store of kernel.stores) this.checkRows(store.value);
     this.vector = layout.stride % 4 === 0;
-    this.view = module.view(layout.format);
-    this.matrix = module.bind({ kind: 'matrix', write: false }, viewType(this.view, this.vector));
+    this.view = layout.format === 'words' ? 'f32' : module.view(layout.format);
+    this.matrix = module.bind({ kind: 'matrix', write: false }, layout.words ? 'array<u32>' : viewType(this.view, this.vector));
+    this.words = layout.words && new WordMatrix(module, this.matrix, layout.words, kernel.k);
     this.part = layout.split ? module.bind({ kind: 'part', write: false }, 'vec4<i32>') : undefined;
   }
 
@@ -81,9 +88,14 @@ export class LinearEmitter {
   /** Workgroups along x for a part. */
   tiles(tile: number, part: Part): number { return Math.ceil((this.kernel.group === 'none' ? part.to - part.from : this.layout.rows) / tile); }
 
-  /** Where row `n` of N starts in the binding, in its units (elements or fours); rows outside are moved inside. `group` is the head or expert. */
+  /** Where row `n` of N starts in the binding, in its units (elements, fours or words); rows outside are moved inside. `group` is the head or expert. */
   rowOffset(n: string, group: string | undefined): string {
-    const { rows, stride } = this.layout;
+    const { rows, stride, words: forms } = this.layout;
+    const { words, from, to } = this;
+    if (words && forms) {
+      if (group === undefined) return from === '0' ? words.start(`clamp(${n}, 0, ${to} - 1)`) : `${words.start(`clamp(${n}, ${from}, ${to} - 1)`)} - ${words.start(from)}`;
+      return `clamp(${group} - ${from}, 0, ${to} - ${from} - 1) * ${formStart(forms, rows)} + ${words.start(`clamp(${n}, 0, ${rows - 1})`)}`;
+    }
     const unit = this.vector ? stride / 4 : stride;
     const clamped = group === undefined ? `clamp(${n} - ${this.from}, 0, ${this.to} - ${this.from} - 1)`
       : `(clamp(${group} - ${this.from}, 0, ${this.to} - ${this.from} - 1) * ${rows} + min(${n}, ${rows - 1}))`;
@@ -106,9 +118,9 @@ export class LinearEmitter {
     const extents = (n: number): (typeof rowShape)[number] | undefined => (n < this.rank ? rowShape[n] : n === this.rank ? length : undefined);
     return substituteAxes(input, (n) => (n === this.rank ? position : n === 0 && r !== undefined ? axis(TILE_ROW + r) : undefined), extents);
   }
-  /** Four inputs from the loop's k on as a vec4. */
-  inputs(r: number | undefined): string {
-    return `vec4<f32>(${[0, 1, 2, 3].map((c) => this.emitter.scalar(this.input(r, c))).join(', ')})`;
+  /** Four inputs from the loop's k + `shift` on as a vec4. */
+  inputs(r: number | undefined, shift = 0): string {
+    return `vec4<f32>(${[0, 1, 2, 3].map((c) => this.emitter.scalar(this.input(r, shift + c))).join(', ')})`;
   }
   static tileAxes(names: readonly string[]): [number, string][] { return names.map((name, r) => [TILE_ROW + r, name]); }
 

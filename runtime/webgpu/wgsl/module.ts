@@ -2,6 +2,9 @@
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { mathFunctions, type MathFunction } from './math.ts';
 import { elementView, oneOf, viewFunctions, viewType, type ElementFormat, type ElementView } from './halves.ts';
+import { isQuantised } from '../../../compiler/formats.ts';
+import { wordRow } from '../word-rows.ts';
+import { wordFunctions } from './word-format.ts';
 import type { SourceView } from './emitter.ts';
 import type { Buffer, BufferId } from '../../../compiler/kernels/types.ts';
 
@@ -88,7 +91,12 @@ export class Module {
   read(id: BufferId): SourceView {
     const known = this.views.get(id);
     if (known) return known;
-    const { dtype, shape } = this.buffer(id);
+    const { dtype, shape, format = 'f32' } = this.buffer(id);
+    if (isQuantised(format)) {
+      const view: SourceView = { dtype, shape, element: this.quantised(id) };
+      this.views.set(id, view);
+      return view;
+    }
     const form = this.view(elementFormat(this.buffer(id)));
     if (this.merged.includes(id)) {
       const name = this.mergedName ??= this.bind({ kind: 'merged', buffers: this.merged, write: false }, 'array<u32>');
@@ -109,6 +117,24 @@ export class Module {
     const view = { dtype, shape, element };
     this.views.set(id, view);
     return view;
+  }
+
+  /** Reads elements of a quantised weight. */
+  private quantised(id: BufferId): (offset: string) => string {
+    const { format = 'f32', shape } = this.buffer(id);
+    const k = Number(shape.at(-1));
+    const starts = this.pieces(id);
+    const reads = starts.map((start, piece) => {
+      const name = this.bind({ kind: 'buffer', buffer: id, piece, write: false }, 'array<u32>');
+      const { scale, one } = wordFunctions(format, name, k, name);
+      this.declare(scale);
+      this.declare(one);
+      return `let j = i - ${start}; return one_${name}(j / ${k} * ${wordRow(format, k).words}, j % ${k});`;
+    });
+    const fn = `load_${id}`;
+    const tests = reads.slice(0, -1).map((text, n) => `if (i < ${starts[n + 1]}) { ${text} }`);
+    this.declare(`fn ${fn}(i: i32) -> f32 { ${[...tests, reads.at(-1)].join(' ')} }`);
+    return (offset) => `${fn}(${offset})`;
   }
 
   private readonly targets = new Map<BufferId, string>();

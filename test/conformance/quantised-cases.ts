@@ -1,0 +1,68 @@
+/** Products with, and gathers from, weights that stay quantised: `formats` says how each slot is stored. */
+import * as e from '../../compiler/graph/expressions.ts';
+import { holds, isQuantised, weightFormats, type WeightFormat } from '../../compiler/formats.ts';
+import { operatorCase, vocabulary, type ConformanceCase } from './case.ts';
+
+export const quantisedFormats = weightFormats.filter(isQuantised);
+
+/** Largest error of a product with a quantised weight: inputs as they are, or rounded to 8 bits. */
+export const exactLimit = 1e-6;
+export const int8Limit = 5e-4;
+
+const silu = e.mul(e.mul(e.arg(0), e.unary('sigmoid', e.arg(0))), e.arg(1));
+/** Rows divide by nothing; widths are one block, an odd number of them, several. */
+const shapesOf = (format: WeightFormat): (readonly [n: number, k: number])[] =>
+  (holds(format, [1, 32]) ? [[1, 32], [7, 96], [33, 64], [130, 288]] : [[3, 256], [33, 512], [70, 768]]);
+
+export function quantisedCases(): ConformanceCase[] {
+  const cases: ConformanceCase[] = [];
+  const steps = [1, 3, 5, 17];
+  for (const format of quantisedFormats) {
+    const all = (...slots: string[]): Record<string, WeightFormat> => Object.fromEntries(slots.map((slot) => [slot, format]));
+    for (const [n, k] of shapesOf(format)) {
+      cases.push(operatorCase(`${format} ${n}x${k}`, (b, x) => b.linear(x('a', k), b.weight('w', [n, k])), { steps, formats: all('w'), limit: exactLimit }));
+    }
+    const [, [n, k] = [7, 96]] = shapesOf(format);
+    cases.push(
+      operatorCase(`${format} after a norm, with bias and residual`, (b, x) => {
+        const y = b.linear(b.mul(b.norm('rms', x('a', k), 1e-5), b.weight('norm', [k])), b.weight('w', [n, k]));
+        return b.add(b.add(y, b.weight('bias', [n])), x('skip', n));
+      }, { steps, formats: all('w'), limit: exactLimit }),
+      operatorCase(`${format} gated pair`, (b, x) => {
+        const a = x('a', k);
+        return b.map([b.linear(a, b.weight('gate', [n, k])), b.linear(a, b.weight('up', [n, k]))], silu);
+      }, { steps, formats: all('gate', 'up'), limit: exactLimit }),
+      operatorCase(`${format} per head`, (b, x) => b.headLinear(x('a', 3, k), b.weight('w', [3, n, k])), { steps: [1, 6], formats: all('w'), limit: exactLimit }),
+      operatorCase(`${format} per expert`, (b, x) => {
+        const choice = b.node({ op: 'topk', k: 2 }, [x('router', 5)]);
+        const h = b.map([b.expertLinear(x('a', k), b.weight('gate', [5, 2 * k, k]), choice), b.expertLinear(x('a', k), b.weight('up', [5, 2 * k, k]), choice)], silu);
+        return b.expertLinear(h, b.weight('down', [5, n, 2 * k]), choice);
+      }, { steps: [1, 11], formats: all('gate', 'up', 'down'), limit: exactLimit }),
+      // A table that ids are looked up in and that gives the logits as well.
+      operatorCase(`${format} tied table`, (b) => {
+        const table = b.weight('table', [vocabulary, k]);
+        const x = b.gather(table, b.input('ids'));
+        return b.linear(b.norm('rms', b.linear(x, b.weight('w', [k, k])), 1e-6), table);
+      }, { steps, formats: all('table', 'w'), limit: exactLimit }),
+    );
+  }
+  const mixed = (name: string, formats: Readonly<Record<string, WeightFormat>>, heights: readonly number[]): ConformanceCase => operatorCase(`${name}: ${Object.values(formats).join(', ')}`, (b, x) => {
+    const a = b.norm('rms', x('a', 256), 1e-5);
+    return b.concat(Object.keys(formats).map((slot, n) => b.linear(a, b.weight(slot, [heights[n] ?? 1, 256]))), 1);
+  }, { steps, formats, limit: exactLimit });
+  const pair = (formats: { gate: WeightFormat; up: WeightFormat }): ConformanceCase => operatorCase(`gated pair: ${formats.gate}, ${formats.up}`, (b, x) => {
+    const a = x('a', 256);
+    return b.map([b.linear(a, b.weight('gate', [35, 256])), b.linear(a, b.weight('up', [35, 256]))], silu);
+  }, { steps, formats, limit: exactLimit });
+  cases.push(
+    mixed('three products of one input', { q: 'q4_K', k: 'q4_K', v: 'q6_K' }, [34, 17, 17]),
+    mixed('three products of one input', { q: 'q8_0', k: 'f32', v: 'q4_1' }, [15, 5, 9]),
+    mixed('four products of one input', { q: 'f16', k: 'bf16', v: 'q5_K', z: 'q4_0' }, [8, 3, 7, 40]),
+    pair({ gate: 'q4_K', up: 'q6_K' }), pair({ gate: 'q8_0', up: 'f32' }), pair({ gate: 'q4_0', up: 'q8_0' }),
+    operatorCase('experts: q4_K, q6_K', (b, x) => {
+      const choice = b.node({ op: 'topk', k: 2 }, [x('router', 5)]);
+      return b.map([b.expertLinear(x('a', 256), b.weight('gate', [5, 7, 256]), choice), b.expertLinear(x('a', 256), b.weight('up', [5, 7, 256]), choice)], silu);
+    }, { steps: [1, 11], formats: { gate: 'q4_K', up: 'q6_K' }, limit: exactLimit }),
+  );
+  return cases;
+}
