@@ -12,6 +12,8 @@ const eight = (each: number): string => {
   return `mat2x4<f32>(${four(0)}, ${four(1)})`;
 };
 
+const fromPairs = (pair: (n: number) => string): string => `mat2x4<f32>(vec4<f32>(${pair(0)}, ${pair(1)}), vec4<f32>(${pair(2)}, ${pair(3)}))`;
+
 /** WGSL functions that read rows of `k` elements in this form from storage `words`; `row` is a row's first word, and `tag` makes their names. */
 export function wordFunctions(format: WeightFormat, words: string, k: number, tag: string): { readonly scale: string; readonly eight: string; readonly one: string } {
   const parts = wordRow(format, k);
@@ -47,8 +49,8 @@ function eightOf(format: WeightFormat, at: At, high: number): string {
   const low = `let w = ${at(0, '(k >> 3u)')};`;
   switch (format) {
     case 'f32': return `return mat2x4<f32>(${[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `bitcast<f32>(${at(0, `k + ${n}`)})`).join(', ')});`;
-    case 'f16': return `let i = (k >> 1u); return mat2x4<f32>(${[0, 1, 2, 3].map((n) => `unpack2x16float(${at(0, `i + ${n}`)})`).join(', ')});`;
-    case 'bf16': return `let i = (k >> 1u); return mat2x4<f32>(${[0, 1, 2, 3].map((n) => `bitcast<vec2<f32>>(vec2<u32>(${at(0, `i + ${n}`)} << 16u, ${at(0, `i + ${n}`)} & 0xffff0000u))`).join(', ')});`;
+    case 'f16': return `let i = (k >> 1u); return ${fromPairs((n) => `unpack2x16float(${at(0, `i + ${n}`)})`)};`;
+    case 'bf16': return `let i = (k >> 1u); return ${fromPairs((n) => `bitcast<vec2<f32>>(vec2<u32>(${at(0, `i + ${n}`)} << 16u, ${at(0, `i + ${n}`)} & 0xffff0000u))`)};`;
     case 'q8_0': {
       const four = (w: string): string => `vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(${w}) << ${vectors([24, 16, 8, 0])}) >> vec4<u32>(24u))`;
       return `let i = (k >> 2u); return mat2x4<f32>(${four(at(0, 'i'))}, ${four(at(0, 'i + 1'))});`;
