@@ -53,11 +53,16 @@ export class InternalError extends Error {
 /** `file:line:col CODE /path message; hint`, and under it the source line with a caret when `excerpt` is set. */
 export function formatDiagnostic(d: Diagnostic, excerpt = false): string {
   const at = d.location ? `${d.location.file}:${d.location.line}:${d.location.column} ` : '';
-  const head = `${at}${d.code} ${d.path === '' ? '/' : d.path} ${d.message}${d.hint ? `; ${d.hint}` : ''}`;
+  const head = printable(`${at}${d.code} ${d.path === '' ? '/' : d.path} ${d.message}${d.hint ? `; ${d.hint}` : ''}`);
   if (!excerpt || d.sourceLine === undefined || !d.location) return head;
   const width = Math.max(1, Math.min(d.location.length ?? 1, d.sourceLine.length - d.location.column + 1));
   const gutter = `${d.location.line} | `;
   return `${head}\n${gutter}${d.sourceLine}\n${' '.repeat(gutter.length + d.location.column - 1)}${'^'.repeat(width)}`;
+}
+
+/** A text in one line: control characters, which names in files may hold, by their numbers. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 
 /** Problems listed before the rest is only counted. */

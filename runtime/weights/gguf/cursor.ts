@@ -59,6 +59,14 @@ export class ByteCursor {
     const { begin, end } = this.skipString(most, what);
     return this.text(begin, end, what);
   }
+  /** A name: a text without control characters. */
+  name(most: number, what: string): string {
+    const at = this.at;
+    const text = this.string(most, what);
+    if (text === '') throw new Malformed(`${what} is empty`, at);
+    if (/\p{Cc}/u.test(text)) throw new Malformed(`${what} has control characters: ${JSON.stringify(text.slice(0, 80))}`, at);
+    return text;
+  }
   /** Bytes as text. */
   text(begin: number, end: number, what: string): string {
     try {

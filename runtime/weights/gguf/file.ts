@@ -58,7 +58,13 @@ export async function readGgufHead(file: string): Promise<GgufHead> {
   }
 }
 
-class GgufFile implements TensorSource {
+/** A GGUF file, opened. */
+export interface GgufSource extends TensorSource {
+  readonly metadata: Metadata;
+  readonly tensors: ReadonlyMap<string, GgufTensor>;
+}
+
+class GgufFile implements GgufSource {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
   private halves: Float32Array | undefined;
   /** MXFP4 tensors whose scales all are f16, once `prepare` has looked. */
@@ -168,7 +174,7 @@ function converterOf(info: GgufTensor): ((raw: Uint8Array, target: Uint8Array) =
 }
 
 /** Opens one GGUF file. */
-export async function openGguf(file: string): Promise<TensorSource & { readonly metadata: Metadata; readonly tensors: ReadonlyMap<string, GgufTensor> }> {
+export async function openGguf(file: string): Promise<GgufSource> {
   const { handle, size } = await openRegular(file);
   try {
     const { metadata, tensors } = await readHead(handle, file, size);

@@ -91,8 +91,7 @@ function readArray(cursor: ByteCursor, what: string, at: number): Entry {
 function readTensor(cursor: ByteCursor, index: number): TensorEntry {
   const at = cursor.at;
   cursor.what = `tensor ${index}`;
-  const name = cursor.string(maxNameBytes, `the name of tensor ${index}`);
-  if (name === '') throw new Malformed(`tensor ${index} has an empty name`, at);
+  const name = cursor.name(maxNameBytes, `the name of tensor ${index}`);
   const axes = cursor.u32();
   if (axes < 1 || axes > 4) throw new Malformed(`tensor '${name}' would have ${axes} dimensions, from 1 to 4 are allowed`, cursor.at - 4);
   const sizes = Array.from({ length: axes }, () => cursor.u64());
@@ -114,9 +113,8 @@ export function parseHead(bytes: Uint8Array, file: string, fileBytes: number): {
   for (let i = 0; i < keyCount; i++) {
     const at = cursor.at;
     cursor.what = `metadata key ${i}`;
-    const key = cursor.string(maxKeyBytes, `metadata key ${i}`);
-    if (key === '') throw new Malformed(`metadata key ${i} is empty`, at);
-    cursor.what = `the metadata '${key}'`;
+    const key = cursor.name(maxKeyBytes, cursor.what);
+    cursor.what = `the metadata '${key.slice(0, 80)}'`;
     const type = valueType(cursor.u32(), cursor.what, cursor.at - 4);
     const entry: Entry = type === 'array' ? readArray(cursor, cursor.what, at) : { type, value: readScalar(cursor, type, cursor.what), at };
     if (entries.has(key)) add(weightProblem('E725', file, `the metadata key '${key}' is there twice`, { column: at + 1 }));

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatBlock, type WeightFormat } from '../../../../compiler/formats.ts';
 import { decode, halfValues } from '../../../../runtime/weights/gguf/decode.ts';
-import { openGguf } from '../../../../runtime/weights/gguf/file.ts';
+import { openGguf, type GgufSource } from '../../../../runtime/weights/gguf/file.ts';
+import type { GgufTensor } from '../../../../runtime/weights/gguf/head.ts';
 import { ggmlTypes, type GgmlType } from '../../../../runtime/weights/gguf/types.ts';
 import { readTensor } from '../../../../runtime/weights/safetensors.ts';
 
-let source: Awaited<ReturnType<typeof openGguf>>;
+let source: GgufSource;
 beforeAll(async () => { source = await openGguf('test/runtime/weights/gguf/blocks.gguf'); });
 afterAll(() => source.dispose());
 
@@ -14,7 +15,7 @@ afterAll(() => source.dispose());
 function bits(values: Float32Array): number[] {
   return [...new Uint32Array(values.buffer, values.byteOffset, values.length)].map((word, i) => (Number.isNaN(values[i]) ? -1 : word));
 }
-const tensor = (name: string): NonNullable<ReturnType<typeof source.tensors.get>> => {
+const tensor = (name: string): GgufTensor => {
   const info = source.tensors.get(name);
   if (!info) throw new Error(`no tensor ${name}`);
   return info;
