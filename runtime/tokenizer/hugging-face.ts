@@ -1,7 +1,18 @@
-/** A tokenizer from a tokenizer.json (and tokenizer_config.json), on Hugging Face's own JavaScript port. */
-import { Tokenizer as Core } from '@huggingface/tokenizers';
+/**
+ * A tokenizer from a tokenizer.json (and tokenizer_config.json). Patterns go through Hugging Face's own JavaScript port, which translates
+ * them; its other parts differ from the Rust library where texts are hard, or take long where they are, so that those in parts/ stand in for them.
+ */
 import { tokenizerError, timeLimit } from './budget.ts';
-import { addedTokens, escapeSpecial, splitAdded, type AddedToken } from './special.ts';
+import { Bpe } from './parts/bpe.ts';
+import { cutter, type Cut } from './parts/cut.ts';
+import { decoder, type Decode } from './parts/decode.ts';
+import { isFields, text as textOf, type Fields } from './parts/fields.ts';
+import { frameOf, type Frame } from './parts/frame.ts';
+import type { Model } from './parts/model.ts';
+import { normalizer, type Normalize } from './parts/normalize.ts';
+import { Unigram } from './parts/unigram.ts';
+import { WordPiece } from './parts/word-piece.ts';
+import { addedTokens, escapeSpecial, TokenFinder, type AddedToken } from './special.ts';
 import { decodeStream } from './stream.ts';
 import { renderTemplate } from './template.ts';
 import type { ChatMessage, DecodeStream, EncodeOptions, SpecialIds, Tokenizer } from './tokenizer.ts';
@@ -10,12 +21,6 @@ import type { ChatMessage, DecodeStream, EncodeOptions, SpecialIds, Tokenizer } 
 export const maxTextLength = 1_000_000;
 /** Time that encoding may take: far more than any tokenizer needs that is not caught in a pattern. */
 const encodingTime = (length: number): number => 2000 + Math.ceil(length / 4);
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** A token named in tokenizer_config.json: a string, or an object with its content. */
 function tokenText(value: unknown): string | undefined {
@@ -41,10 +46,10 @@ function check(json: Fields, file: string): void {
   const { type, vocab } = model;
   const kinds = ['BPE', 'WordPiece', 'Unigram'];
   if (type !== undefined && !kinds.includes(String(type))) bad('/model/type', `'${String(type)}' is not one of ${kinds.join(', ')}`);
-  if (type === 'Unigram' ? !Array.isArray(vocab) : !isFields(vocab)) bad('/model/vocab', `must be ${type === 'Unigram' ? 'a list of [piece, score]' : 'a map of pieces to ids'}`);
+  if (type === 'Unigram' ? !Array.isArray(vocab) : !isFields(vocab) && !(vocab instanceof Map)) bad('/model/vocab', `must be ${type === 'Unigram' ? 'a list of [piece, score]' : 'a map of pieces to ids'}`);
   if (type === 'BPE' && !Array.isArray(model.merges)) bad('/model/merges', 'must be a list');
-  if (isFields(vocab)) {
-    const limit = 16 * Object.keys(vocab).length + 4096;
+  if (isFields(vocab) && !(vocab instanceof Map)) {
+    const limit = 1 << 24;
     for (const [piece, id] of Object.entries(vocab)) {
       if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) > limit) bad(`/model/vocab/${piece}`, `id ${String(id)} is not a whole number from 0 to ${limit}`);
     }
@@ -55,103 +60,131 @@ function check(json: Fields, file: string): void {
   }
 }
 
+/** A model's type, where an older file does not name it. */
+function typeOf(model: Fields): string {
+  if (typeof model.type === 'string') return model.type;
+  return Array.isArray(model.vocab) ? 'Unigram' : Array.isArray(model.merges) ? 'BPE' : 'WordPiece';
+}
+
+/** Throws Error where the model is wrong. `special`: tokens that no text may become. */
+function modelOf(model: Fields, special: ReadonlySet<number>): Model {
+  const { vocab } = model;
+  const ids = (): ReadonlyMap<string, number> => (vocab instanceof Map ? vocab as ReadonlyMap<string, number> : new Map(Object.entries(vocab as Record<string, number>)));
+  const unknown = typeof model.unk_token === 'string' ? model.unk_token : undefined;
+  switch (typeOf(model)) {
+    case 'Unigram':
+      return new Unigram({ pieces: vocab as [string, number][], unknown: typeof model.unk_id === 'number' ? model.unk_id : undefined, byteFallback: model.byte_fallback === true, special });
+    case 'WordPiece':
+      return new WordPiece({ ids: ids(), unknown: unknown ?? '[UNK]', continuingPrefix: textOf(model, 'continuing_subword_prefix', '##'), longestWord: Number(model.max_input_chars_per_word ?? 100), special });
+    default: {
+      const merges = (model.merges as unknown[]).map((merge, i): readonly [string, string] => {
+        const [left, right]: unknown[] = typeof merge === 'string' ? merge.split(' ', 2) : Array.isArray(merge) ? merge : [];
+        if (typeof left !== 'string' || typeof right !== 'string') throw new Error(`merge ${i} is no pair of pieces`);
+        return [left, right];
+      });
+      return new Bpe({
+        ids: ids(), merges, scores: Array.isArray(model.scores) ? model.scores as number[] : undefined, unknown, byteFallback: model.byte_fallback === true, fuseUnknown: model.fuse_unk === true,
+        ignoreMerges: model.ignore_merges === true, continuingPrefix: textOf(model, 'continuing_subword_prefix', ''), wordSuffix: textOf(model, 'end_of_word_suffix', ''), special,
+      });
+    }
+  }
+}
+
+/** A component of a tokenizer.json, where it has one. */
+function part<T>(json: Fields, key: string, make: (fields: Fields) => T): T | undefined {
+  const value = json[key];
+  return isFields(value) ? make(value) : undefined;
+}
+
 class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly special: SpecialIds;
   readonly hasChatTemplate: boolean;
+  private readonly ids = new Map<string, number>();
+  private readonly tokens: string[] = [];
+  private readonly model: Model;
+  private readonly normalize: Normalize | undefined;
+  private readonly cut: Cut | undefined;
+  private readonly decodeTokens: Decode | undefined;
+  private readonly frame: Frame;
   private readonly specialTexts: ReadonlySet<string>;
-  private readonly unnormalized: readonly AddedToken[];
-  private readonly normalized: readonly AddedToken[];
-  private readonly byteFallback: boolean;
-  private readonly frame: { before: number[]; after: number[] };
+  /** Finders of added tokens in text and in normalised text, without and with the special ones. */
+  private readonly finders: { readonly raw: TokenFinder; readonly normalized: TokenFinder }[];
   private readonly limited = timeLimit('encoding the text');
-  private readonly cleanUp: boolean;
 
-  constructor(private readonly core: Core, json: Fields, private readonly config: Fields, eos: readonly number[]) {
+  constructor(json: Fields, private readonly config: Fields, eos: readonly number[]) {
     const added = addedTokens(json);
     this.specialTexts = new Set(added.filter((t) => t.special).map((t) => t.content));
-    this.unnormalized = added.filter((t) => !t.normalized || core.normalizer === null);
-    this.normalized = added.filter((t) => t.normalized && core.normalizer !== null)
-      .map((t) => ({ ...t, match: core.normalizer?.(t.content) ?? t.content }));
     const model = isFields(json.model) ? json.model : {};
-    this.byteFallback = model.type === 'Unigram' && model.byte_fallback === true;
-    this.vocabSize = core.model?.vocab.length ?? 0;
-    this.cleanUp = config.clean_up_tokenization_spaces === true;
+    this.model = modelOf(model, new Set(added.filter((t) => t.special && t.content.length > 1).map((t) => t.id)));
+    for (const [piece, id] of this.model.ids) this.name(piece, id);
+    for (const token of added) this.name(token.content, token.id);
+    this.vocabSize = this.tokens.length;
+    const normalize = part(json, 'normalizer', normalizer);
+    this.normalize = normalize;
+    this.cut = part(json, 'pre_tokenizer', cutter);
+    this.decodeTokens = part(json, 'decoder', decoder);
+    this.frame = part(json, 'post_processor', (fields) => frameOf(fields, (token) => this.ids.get(token))) ?? { before: [], after: [] };
+    const isRaw = (token: AddedToken): boolean => !token.normalized || !normalize;
+    this.finders = [added.filter((t) => !t.special), added].map((tokens) => ({
+      raw: new TokenFinder(tokens.filter(isRaw)),
+      normalized: new TokenFinder(tokens.filter((t) => !isRaw(t)).map((t) => ({ ...t, match: normalize?.(t.content) ?? t.content })).filter((t) => t.match !== '')),
+    }));
     const named = (key: string): number | undefined => {
-      const text = tokenText(config[key]);
-      return text === undefined ? undefined : core.token_to_id(text);
+      const token = tokenText(config[key]);
+      return token === undefined ? undefined : this.ids.get(token);
     };
-    const [bos, pad, unknown, end] = [named('bos_token'), named('pad_token'), named('unk_token') ?? core.model?.unk_token_id, named('eos_token')];
+    const [bos, pad, unknown, end] = [named('bos_token'), named('pad_token'), named('unk_token') ?? this.model.unknown, named('eos_token')];
     this.special = {
       eos: eos.length > 0 ? eos : end === undefined ? [] : [end],
       ...(bos === undefined ? {} : { bos }), ...(pad === undefined ? {} : { pad }), ...(unknown === undefined ? {} : { unknown }),
     };
     this.hasChatTemplate = chatTemplate(config) !== undefined;
-    this.frame = this.frameIds();
   }
 
-  /** The ids that the post-processor puts around a text. */
-  private frameIds(): { before: number[]; after: number[] } {
-    const marker = '\u0000text\u0000';
-    const tokens = this.core.post_processor?.([marker], null, true).tokens ?? [marker];
-    const at = tokens.indexOf(marker);
-    const ids = (part: string[]): number[] => part.flatMap((token) => this.core.token_to_id(token) ?? []);
-    return at < 0 ? { before: [], after: [] } : { before: ids(tokens.slice(0, at)), after: ids(tokens.slice(at + 1)) };
+  private name(token: string, id: number): void {
+    this.ids.set(token, id);
+    this.tokens[id] = token;
   }
 
-  /** Tokens of text between special tokens; `section` counts sections of a text from 0 (some tokenizers mark only a text's first word). */
-  private textIds(text: string, section: number, parseSpecial: boolean): number[] {
-    const normalizedText = this.core.normalizer ? this.core.normalizer(text) : text;
-    const ids: number[] = [];
-    for (const part of splitAdded(normalizedText, this.normalized.filter((t) => parseSpecial || !t.special))) {
-      if (typeof part !== 'string') { ids.push(part.id); continue; }
-      if (part === '') continue;
-      const words = this.core.pre_tokenizer ? this.core.pre_tokenizer(part, { section_index: section }) : [part];
-      for (const token of this.core.model?.(words) ?? []) ids.push(...this.tokenIds(token, parseSpecial));
+  /** Adds the ids of text between added tokens to `ids`; `first`: it begins the whole text. */
+  private encodePlain(text: string, first: boolean, parseSpecial: boolean, ids: number[]): void {
+    let begins = first;
+    for (const piece of this.finders[parseSpecial ? 1 : 0]?.normalized.split(this.normalize ? this.normalize(text) : text) ?? []) {
+      if (piece === '') continue;
+      if (typeof piece !== 'string') ids.push(piece.id);
+      else for (const word of this.cut ? this.cut(piece, begins) : [piece]) if (word !== '') this.model.encode(word, ids);
+      begins = false;
     }
-    return ids;
-  }
-
-  private tokenIds(token: string, parseSpecial: boolean): number[] {
-    // A Unigram vocabulary may hold the special tokens too: text that looks like one is taken apart.
-    if (!parseSpecial && this.specialTexts.has(token) && token.length > 1) {
-      const { model } = this.core;
-      if (token !== model?.unk_token) return (model?.([token.slice(0, 1), token.slice(1)]) ?? []).flatMap((part) => this.tokenIds(part, parseSpecial));
-    }
-    const id = this.core.token_to_id(token);
-    if (id !== undefined) return [id];
-    if (this.byteFallback) {
-      const bytes = [...new TextEncoder().encode(token)].map((b) => this.core.token_to_id(`<0x${b.toString(16).toUpperCase().padStart(2, '0')}>`));
-      if (bytes.every((b) => b !== undefined)) return bytes;
-    }
-    return this.special.unknown === undefined ? [] : [this.special.unknown];
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const { frame = true, parseSpecial = false } = options;
-    const ids = this.encodeParts(text, parseSpecial, (part) => part);
+    const ids = this.encodeParts(text, parseSpecial, (piece) => piece);
     return frame ? [...this.frame.before, ...ids, ...this.frame.after] : ids;
   }
 
-  private encodeParts(text: string, parseSpecial: boolean, clean: (part: string) => string): number[] {
+  private encodeParts(text: string, parseSpecial: boolean, clean: (piece: string) => string): number[] {
     if (text.length > maxTextLength) {
       throw tokenizerError('E805', `the text has ${text.length} characters, at most ${maxTextLength} are encoded at once`, { hint: 'cut it at line ends' });
     }
     return this.limited(encodingTime(text.length), () => {
       const ids: number[] = [];
-      const parts = splitAdded(text.replace(/\p{Surrogate}/gu, '\ufffd'), this.unnormalized.filter((t) => parseSpecial || !t.special));
-      for (const [section, part] of parts.entries()) {
-        if (typeof part !== 'string') ids.push(part.id);
-        else if (part !== '') for (const id of this.textIds(clean(part), section, parseSpecial)) ids.push(id);
+      let first = true;
+      for (const piece of this.finders[parseSpecial ? 1 : 0]?.raw.split(text.replace(/\p{Surrogate}/gu, '\ufffd')) ?? []) {
+        if (piece === '') continue;
+        if (typeof piece !== 'string') ids.push(piece.id);
+        else this.encodePlain(clean(piece), first, parseSpecial, ids);
+        first = false;
       }
       return ids;
     });
   }
 
+  /** As the Rust library decodes: without `clean_up_tokenization_spaces`, which would take spaces from code and quotes. */
   decode(ids: ArrayLike<number>, options: { readonly special?: boolean } = {}): string {
-    const known = Array.from(ids).filter((id) => this.core.id_to_token(id) !== undefined);
-    if (known.length === 0) return '';
-    return this.core.decode(known, { skip_special_tokens: options.special !== true, clean_up_tokenization_spaces: this.cleanUp });
+    const tokens = Array.from(ids, (id) => this.tokens[id]).filter((token): token is string => token !== undefined && (options.special === true || !this.specialTexts.has(token)));
+    return this.decodeTokens ? this.decodeTokens(tokens).join('') : tokens.join(' ');
   }
 
   stream(options: { readonly special?: boolean } = {}): DecodeStream {
@@ -172,8 +205,8 @@ class HuggingFaceTokenizer implements Tokenizer {
     return this.encodeParts(text, true, restore);
   }
 
-  idOf(token: string): number | undefined { return this.core.token_to_id(token); }
-  tokenOf(id: number): string | undefined { return this.core.id_to_token(id); }
+  idOf(token: string): number | undefined { return this.ids.get(token); }
+  tokenOf(id: number): string | undefined { return this.tokens[id]; }
 }
 
 /**
@@ -184,8 +217,7 @@ export function huggingFaceTokenizer(json: Fields, config: Fields = {}, options:
   const file = options.file ?? 'tokenizer.json';
   check(json, file);
   try {
-    const complete = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...json };
-    return timeLimit('reading the tokenizer')(20_000, () => new HuggingFaceTokenizer(new Core(complete, config), json, config, options.eos ?? []));
+    return timeLimit('reading the tokenizer')(60_000, () => new HuggingFaceTokenizer(json, config, options.eos ?? []));
   } catch (error) {
     if (error instanceof Error && error.name !== 'PeelError') throw tokenizerError('E803', `the tokenizer cannot be used: ${error.message.split('\n')[0] ?? ''}`, { file });
     throw error;

@@ -2,15 +2,7 @@
 import type { InlineTokenizer } from '../../compiler/model.ts';
 import { huggingFaceTokenizer } from './hugging-face.ts';
 import type { Tokenizer } from './tokenizer.ts';
-
-type Component = { readonly type: string; readonly [key: string]: unknown };
-
-/** The pattern that tokenizers of OpenAI's and Meta's kind cut words with; `digits` is how many digits stay together. */
-const wordPattern = (digits: string): string =>
-  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
-const gpt2Pattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
-const isolate = (pattern: string): Component => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false });
+import { gpt2Pattern, isolate, wordPattern, type Component } from './word-patterns.ts';
 
 function splitters(split: InlineTokenizer['split']): Component[] {
   switch (split) {

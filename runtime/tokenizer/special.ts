@@ -10,6 +10,8 @@ export interface AddedToken {
   readonly normalized: boolean;
   readonly stripLeft: boolean;
   readonly stripRight: boolean;
+  /** Found only where no letter or digit stands beside it. */
+  readonly wholeWord: boolean;
 }
 
 /** The added tokens of a tokenizer.json, longest first. */
@@ -18,36 +20,45 @@ export function addedTokens(json: Readonly<Record<string, unknown>>): AddedToken
   const tokens: AddedToken[] = [];
   for (const entry of json.added_tokens as unknown[]) {
     if (typeof entry !== 'object' || entry === null) continue;
-    const { id, content, special, normalized, lstrip, rstrip } = entry as Record<string, unknown>;
+    const { id, content, special, normalized, lstrip, rstrip, single_word } = entry as Record<string, unknown>;
     if (typeof id !== 'number' || typeof content !== 'string' || content === '') continue;
-    tokens.push({ id, content, match: content, special: special === true, normalized: normalized === true, stripLeft: lstrip === true, stripRight: rstrip === true });
+    tokens.push({ id, content, match: content, special: special === true, normalized: normalized === true, stripLeft: lstrip === true, stripRight: rstrip === true, wholeWord: single_word === true });
   }
   return tokens.sort((a, b) => b.content.length - a.content.length);
 }
 
-/** Cuts `text` at added tokens: leftmost first, the longest of those that start there. */
-export function splitAdded(text: string, tokens: readonly AddedToken[]): (string | AddedToken)[] {
-  if (tokens.length === 0) return [text];
-  const byFirst = new Map<string, AddedToken[]>();
-  for (const token of tokens) {
-    const first = token.match[0] ?? '';
-    const list = byFirst.get(first);
-    if (list) list.push(token);
-    else byFirst.set(first, [token]);
+/** Added tokens, ready to be found. */
+export class TokenFinder {
+  private readonly byFirst = new Map<string, AddedToken[]>();
+
+  constructor(tokens: readonly AddedToken[]) {
+    for (const token of [...tokens].sort((a, b) => b.match.length - a.match.length)) {
+      const first = token.match[0] ?? '';
+      const list = this.byFirst.get(first);
+      if (list) list.push(token);
+      else this.byFirst.set(first, [token]);
+    }
   }
-  const parts: (string | AddedToken)[] = [];
-  let start = 0;
-  for (let at = 0; at < text.length;) {
-    const found = byFirst.get(text[at] ?? '')?.find((token) => text.startsWith(token.match, at));
-    if (!found) { at++; continue; }
-    const before = text.slice(start, at);
-    parts.push(found.stripLeft ? before.trimEnd() : before, found);
-    at += found.match.length;
-    if (found.stripRight) while (at < text.length && /\s/.test(text[at] ?? '')) at++;
-    start = at;
+
+  /** Cuts `text` at added tokens: leftmost first, the longest of those that start there. */
+  split(text: string): (string | AddedToken)[] {
+    if (this.byFirst.size === 0) return [text];
+    const parts: (string | AddedToken)[] = [];
+    let start = 0;
+    for (let at = 0; at < text.length;) {
+      const found = this.byFirst.get(text[at] ?? '')?.find((token) => text.startsWith(token.match, at));
+      if (!found) { at++; continue; }
+      const end = at + found.match.length;
+      if (found.wholeWord && (/[\p{L}\p{N}_]$/u.test(text.slice(Math.max(0, at - 2), at)) || /^[\p{L}\p{N}_]/u.test(text.slice(end, end + 2)))) { at = end; continue; }
+      const before = text.slice(start, at);
+      parts.push(found.stripLeft ? before.trimEnd() : before, found);
+      at = end;
+      if (found.stripRight) while (at < text.length && /\s/.test(text[at] ?? '')) at++;
+      start = at;
+    }
+    parts.push(text.slice(start));
+    return parts;
   }
-  parts.push(text.slice(start));
-  return parts;
 }
 
 /**
