@@ -15,7 +15,8 @@ import { openDevice, type DeviceOptions } from './device.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
 import { firstNotFinite } from './reference/first-not-finite.ts';
-import type { GenerateOptions } from './generation/options.ts';
+import { conversationIds, type ConversationMessage } from './generation/conversation.ts';
+import { generateText, type GeneratedText, type TextOptions } from './generation/text.ts';
 import { lengthKey } from './generation/length-key.ts';
 import { Session, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
@@ -162,19 +163,26 @@ export class LoadedModel {
     return locateDiagnostics(this.root, [diagnostic])[0];
   }
 
-  /** Continues a text, piece by piece. Uses one session, made at the first call with the options that the model was loaded with. */
-  async *write(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    const tokenizer = await this.tokenizer();
+  /** The session of `write` and `reply`, made at the first call with the options that the model was loaded with. */
+  private mainSession(): Promise<Session> {
     this.main ??= this.session();
-    const session = await this.main;
-    const stream = tokenizer.stream();
-    const stop = options.stop ?? tokenizer.special.eos;
-    for await (const id of session.generate(tokenizer.encode(prompt), { ...options, stop })) {
-      const piece = stream.push(id);
-      if (piece !== '') yield piece;
-    }
-    const rest = stream.end();
-    if (rest !== '') yield rest;
+    return this.main;
+  }
+
+  /** Continues a text, piece by piece; returns the whole of it, its tokens, and why it ended. */
+  async *write(prompt: string, options: TextOptions = {}): AsyncGenerator<string, GeneratedText, undefined> {
+    const tokenizer = await this.tokenizer();
+    return yield* generateText(await this.mainSession(), tokenizer, tokenizer.encode(prompt), options);
+  }
+
+  /**
+   * The next message of a conversation in the model's chat template, piece by piece. Give all messages each time, replies with their `ids`: what
+   * the session holds of them is not computed again. Throws PeelError (exit code 12) for a model without a template.
+   */
+  async *reply(messages: readonly ConversationMessage[], options: TextOptions = {}): AsyncGenerator<string, GeneratedText, undefined> {
+    const tokenizer = await this.tokenizer();
+    const session = await this.mainSession();
+    return yield* generateText(session, tokenizer, conversationIds(tokenizer, messages), { ...options, fresh: true });
   }
 
   /** Frees the sessions and closes the weights. */

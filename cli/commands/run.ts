@@ -2,50 +2,50 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
-import type { DeviceReport } from '../../runtime/backend.ts';
+import type { GeneratedToken } from '../../runtime/generation/options.ts';
+import { generateText, sampleTexts, type GeneratedText, type Sample, type TextOptions } from '../../runtime/generation/text.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { Tokenizer } from '../../runtime/tokenizer/tokenizer.ts';
+import { chainHelp, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
 import { line, note, writeJson } from '../output.ts';
-import { decimal, deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { progress } from '../progress.ts';
 import type { Finish } from '../program.ts';
 
-interface RunFlags extends CommonFlags {
+interface RunFlags extends CommonFlags, GenerationFlags {
   readonly prompt?: string;
   readonly ids?: number[];
   readonly chat?: boolean;
+  readonly system?: string;
   readonly maxTokens: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly seed?: number;
-  readonly ignoreEos?: boolean;
+  readonly logprobs?: number;
+  readonly samples: number;
   readonly quiet?: boolean;
 }
 
 export function runCommand(finish: Finish): Command {
-  const command = new Command('run').description('Generate text, or token ids.').argument('<model>', 'folder, spec, or name');
+  const command = new Command('run').description('Generate text, or token ids.').argument('<model>', 'folder, file, spec, or name');
   modelOptions(command)
     .option('--prompt <text>', 'text to continue (- reads standard input)')
     .option('--chat', 'the prompt is a message of a user, put into the model\'s chat template')
+    .option('--system <text>', 'with --chat: a system message in front of it')
     .option('--ids <list>', 'token ids to continue, such as 1,2,3; the result is ids too', idList)
-    .option('--max-tokens <n>', 'most tokens to generate', wholeNumber(0), 128)
-    .option('--temperature <t>', '0 is greedy', decimal(0, 100))
-    .option('--top-k <k>', 'draw from the k most likely tokens', wholeNumber(0))
-    .option('--top-p <p>', 'draw from the most likely tokens that hold p together', decimal(0, 1))
-    .option('--min-p <p>', 'draw from tokens at least p times as likely as the most likely', decimal(0, 1))
-    .option('--seed <n>', 'equal seeds give equal text', wholeNumber(0))
-    .option('--ignore-eos', 'go on past the end-of-text token');
+    .option('--max-tokens <n>', 'most tokens to generate', wholeNumber(0), 128);
+  generationOptions(command)
+    .option('--samples <n>', 'generate n texts, with seeds that follow each other; the most likely is first', wholeNumber(1, 1000), 1)
+    .option('--logprobs <n>', 'with --json: the log probability of each token, and of the n most likely at its place', wholeNumber(0, 100));
   return deviceOptions(command)
     .option('--quiet', 'only the text, nothing on standard error')
     .option('--json', 'one JSON object')
     .addHelpText('after', `
-Filters apply in this order: top-k, top-p, min-p, temperature. Without --temperature the most likely token is taken.
+${chainHelp}
 
 Examples:
   $ peel run nano-llama --prompt "ROMEO:" --max-tokens 200 --temperature 0.8 --seed 1
   $ peel run ./model --prompt "Hello" --chat --device webgpu
+  $ peel run ./model --prompt "A list:" --stop "." --repetition-penalty 1.1
+  $ peel run ./model --prompt "Once" --temperature 1 --samples 3 --json --logprobs 2
   $ peel run ./model --ids 1,5,9 --max-tokens 8 --json
   $ peel run my-spec.yaml --random --ids 1,2,3`)
     .action(async (path: string, flags: RunFlags) => finish(await run(path, flags)));
@@ -60,16 +60,25 @@ async function promptIds(model: LoadedModel, flags: RunFlags): Promise<{ ids: nu
   if (flags.ids !== undefined) return { ids: flags.ids };
   const tokenizer = await model.tokenizer();
   const text = flags.prompt === '-' ? readFileSync(0, 'utf8') : flags.prompt ?? '';
-  if (flags.chat) return { ids: tokenizer.chat([{ role: 'user', content: text }]), tokenizer };
+  if (flags.chat) return { ids: tokenizer.chat([...(flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]), { role: 'user', content: text }]), tokenizer };
   const ids = tokenizer.encode(text);
   // Without a prompt, a model starts from its beginning token.
   const { bos } = tokenizer.special;
   return { ids: ids.length === 0 && bos !== undefined ? [bos] : ids, tokenizer };
 }
 
-async function run(path: string, flags: RunFlags): Promise<ExitCode> {
+/** Options that do not go with each other. */
+function checkFlags(flags: RunFlags): void {
   if (flags.prompt !== undefined && flags.ids !== undefined) throw usage('--prompt and --ids exclude each other');
   if (flags.chat && flags.prompt === undefined) throw usage('--chat needs a --prompt');
+  if (flags.system !== undefined && !flags.chat) throw usage('--system needs --chat');
+  if (flags.ids !== undefined && (flags.stop !== undefined || flags.samples > 1)) throw usage(`${flags.samples > 1 ? '--samples' : '--stop'} needs text: it does not go with --ids`);
+  if (flags.logprobs !== undefined && !flags.json) throw usage('--logprobs needs --json');
+  if (flags.samples > 1 && (flags.temperature ?? 0) === 0) throw usage('--samples needs a --temperature above 0', 'without one, all texts are the same');
+}
+
+async function run(path: string, flags: RunFlags): Promise<ExitCode> {
+  checkFlags(flags);
   const model = await loadModel(toModelOptions(path, flags));
   try {
     const { ids, tokenizer } = await promptIds(model, flags);
@@ -77,9 +86,9 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
     const context = flags.context ?? Math.max(1, Math.min(wanted, model.capacity().context));
     const started = performance.now();
     const session = await model.session({ ...toSessionOptions(flags), context });
-    const loaded = performance.now() - started;
+    const load = performance.now() - started;
     try {
-      return await generate(model, session, ids, tokenizer, flags, loaded);
+      return await generate(model, session, ids, tokenizer, flags, load);
     } finally {
       await session.dispose();
     }
@@ -91,54 +100,90 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
 interface Timing { load: number; prefill: number; decode: number; decoded: number }
 
 async function generate(model: LoadedModel, session: Session, ids: number[], tokenizer: Tokenizer | undefined, flags: RunFlags, load: number): Promise<ExitCode> {
-  const stream = tokenizer?.stream();
-  const made: number[] = [];
-  let text = '';
-  const show = (piece: string): void => {
-    text += piece;
-    if (!flags.json) process.stdout.write(piece);
-  };
-  if (tokenizer && !flags.json && !flags.chat && flags.prompt !== undefined && flags.prompt !== '-') process.stdout.write(flags.prompt);
-  const eos = tokenizer?.special.eos ?? [];
-  const started = performance.now();
   const timing: Timing = { load, prefill: 0, decode: 0, decoded: 0 };
-  let stopped: 'length' | 'end' | 'context' = 'length';
-  const { maxTokens, temperature, topK, topP, minP, seed } = flags;
+  const started = performance.now();
+  const bar = progress('prompt', 512);
+  const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 32);
   const options = {
-    maxTokens, ...(temperature === undefined ? {} : { temperature }), ...(topK === undefined ? {} : { topK }), ...(topP === undefined ? {} : { topP }),
-    ...(minP === undefined ? {} : { minP }), ...(seed === undefined ? {} : { seed }), ...(flags.ignoreEos ? {} : { stop: eos }),
+    ...toTextOptions(flags), seed, ...(flags.chat ? { fresh: true } : {}), ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
+    onProgress: (done: number, total: number): void => {
+      if (!flags.quiet) bar.update(done, total);
+      if (done === total && timing.prefill === 0) timing.prefill = performance.now() - started;
+    },
   };
-  for await (const id of session.generate(ids, options)) {
-    if (made.length === 0) timing.prefill = performance.now() - started;
-    if (eos.includes(id) && !flags.ignoreEos) { stopped = 'end'; break; }
-    made.push(id);
-    if (stream) show(stream.push(id));
-    else if (!flags.json) process.stdout.write(`${made.length > 1 ? ' ' : ''}${id}`);
+  let results: readonly (GeneratedText & Partial<Sample>)[];
+  try {
+    if (tokenizer && flags.samples > 1) results = await sampleTexts(session, tokenizer, ids, flags.samples, options);
+    else {
+      const shown = !flags.json;
+      // The prompt is shown with the first piece, not in front of an error.
+      let before = tokenizer && !flags.chat && flags.prompt !== '-' ? flags.prompt ?? '' : '';
+      const show = (piece: string): void => {
+        if (shown) process.stdout.write(before + piece);
+        before = '';
+      };
+      results = [tokenizer ? await written(generateText(session, tokenizer, ids, options), show) : await idsOnly(session, ids, options, show)];
+      show('');
+    }
+  } finally {
+    bar.stop();
   }
   timing.decode = performance.now() - started - timing.prefill;
-  timing.decoded = Math.max(0, made.length - 1);
-  if (stream) show(stream.end());
-  if (stopped === 'length' && made.length < maxTokens) stopped = 'context';
-  if (flags.json) writeJson(result(model, session.device, ids, made, tokenizer ? text : undefined, stopped, timing));
-  else {
-    if (made.length > 0 || tokenizer) line();
-    if (!flags.quiet) summary(model, session.device, ids.length, timing, stopped);
+  timing.decoded = Math.max(0, results.reduce((n, r) => n + r.ids.length, 0) - 1);
+  const first = results[0];
+  if (flags.json) {
+    writeJson({
+      ok: true, model: model.name, device: session.device, prompt: ids, ...((flags.temperature ?? 0) > 0 ? { seed } : {}),
+      ...(first ? resultJson(first, tokenizer, flags) : {}), ...(flags.samples > 1 ? { samples: results.map((r) => resultJson(r, tokenizer, flags)) } : {}),
+      timing: { loadMs: timing.load, prefillMs: timing.prefill, decodeMs: timing.decode, prefillTokensPerSecond: rate(ids.length, timing.prefill), decodeTokensPerSecond: rate(timing.decoded, timing.decode) },
+    });
+    return ExitCode.done;
   }
+  if (flags.samples > 1) for (const r of results) line(`${r === first ? '' : '\n'}--- seed ${r.seed}, mean log probability ${(r.score ?? 0).toFixed(4)}\n${r.text}`);
+  else if (tokenizer || (first && first.ids.length > 0)) line();
+  if (!flags.quiet) summary(model, session, ids.length, timing, results.some((r) => r.stopped === 'context'));
   return ExitCode.done;
+}
+
+/** Shows the pieces of a text as they come, and gives what the generator returns. */
+async function written(pieces: AsyncGenerator<string, GeneratedText, undefined>, show: (piece: string) => void): Promise<GeneratedText> {
+  for (;;) {
+    const { done, value } = await pieces.next();
+    if (done) return value;
+    show(value);
+  }
+}
+
+/** Without a tokenizer: ids, which nothing but their number, a stop id or the context ends. */
+async function idsOnly(session: Session, ids: number[], options: TextOptions, show: (piece: string) => void): Promise<GeneratedText> {
+  const tokens: GeneratedToken[] = [];
+  const source = session.tokens(ids, options);
+  for (;;) {
+    const { done, value } = await source.next();
+    if (done) return { text: '', ids: tokens.map((t) => t.id), tokens, stopped: value };
+    if (options.stop?.includes(value.id)) continue;
+    tokens.push(value);
+    show(`${tokens.length > 1 ? ' ' : ''}${value.id}`);
+  }
 }
 
 const rate = (tokens: number, milliseconds: number): number => (milliseconds > 0 ? Math.round((tokens / milliseconds) * 10000) / 10 : 0);
 
-function result(model: LoadedModel, device: DeviceReport, prompt: number[], ids: number[], text: string | undefined, stopped: string, timing: Timing): unknown {
+function resultJson({ text, ids, tokens, stopped, stop, seed, score }: GeneratedText & Partial<Sample>, tokenizer: Tokenizer | undefined, flags: RunFlags): Record<string, unknown> {
+  const named = <T extends { id: number }>(token: T): T & { token?: string } => {
+    const name = tokenizer?.tokenOf(token.id);
+    return { ...token, ...(name === undefined ? {} : { token: name }) };
+  };
   return {
-    ok: true, model: model.name, device, prompt, ids, ...(text === undefined ? {} : { text }), stopped,
-    timing: { loadMs: timing.load, prefillMs: timing.prefill, decodeMs: timing.decode, prefillTokensPerSecond: rate(prompt.length, timing.prefill), decodeTokensPerSecond: rate(timing.decoded, timing.decode) },
+    ids, ...(tokenizer ? { text } : {}), stopped, ...(stop === undefined ? {} : { stop }), ...(seed === undefined ? {} : { seed }), ...(score === undefined ? {} : { score }),
+    ...(flags.logprobs === undefined ? {} : { logprobs: tokens.map((t) => ({ ...named(t), ...(t.top ? { top: t.top.map(named) } : {}) })) }),
   };
 }
 
-function summary(model: LoadedModel, device: DeviceReport, prompt: number, timing: Timing, stopped: string): void {
+function summary(model: LoadedModel, session: Session, prompt: number, timing: Timing, full: boolean): void {
+  const { device } = session;
   note(`\n${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
-    + `${stopped === 'context' ? '; stopped because the context is full' : ''}`);
+    + `${full ? `; stopped because the context of ${session.context} tokens is full (--context-shift goes on)` : ''}`);
   if (model.warnings.length > 0) note(`${model.warnings.length} warnings: peel check lists them`);
 }

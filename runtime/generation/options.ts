@@ -2,6 +2,7 @@
 import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import type { TokenLogProbability } from '../sampling/log-probabilities.ts';
 import { samplingProblems, type SamplingOptions } from '../sampling/options.ts';
+import type { DecodeStream } from '../tokenizer/tokenizer.ts';
 import type { TokenMask } from '../sampling/sampler.ts';
 
 /** Says which tokens may come next. Made for one text; whoever made it disposes of it. */
@@ -10,6 +11,8 @@ export interface TokenConstraint {
   next(): Promise<{ readonly mask: TokenMask; readonly complete: boolean }>;
   /** The token that was chosen among them. */
   accept(id: number): void;
+  /** Decodes its tokens; the tokenizer does so if absent. */
+  stream?(): DecodeStream;
 }
 
 export interface GenerateOptions extends SamplingOptions {

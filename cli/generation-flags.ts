@@ -1,0 +1,73 @@
+/** The flags of generation, which `run` and `chat` share, and what the library takes for them. */
+import { InvalidArgumentError, type Command } from 'commander';
+import type { TextOptions } from '../runtime/generation/text.ts';
+import { decimal, idList, wholeNumber } from './options.ts';
+
+export interface GenerationFlags {
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly typicalP?: number;
+  readonly repetitionPenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly penaltyWindow?: number;
+  readonly logitBias?: Record<number, number>;
+  readonly seed?: number;
+  readonly stop?: string[];
+  readonly stopIds?: number[];
+  readonly ignoreEos?: boolean;
+  readonly contextShift?: boolean;
+  readonly contextKeep?: number;
+}
+
+/** --logit-bias ID=AMOUNT, any number of times. */
+function bias(text: string, earlier: Record<number, number> = {}): Record<number, number> {
+  const [, id, amount] = /^\s*(\d+)\s*=\s*(-?(?:\d+(?:\.\d*)?|\.\d+|inf(?:inity)?))\s*$/i.exec(text) ?? [];
+  if (id === undefined || amount === undefined) throw new InvalidArgumentError('A token id and an amount were expected: 42=-1.5, or 42=-inf to forbid it.');
+  const value = /inf/i.test(amount) ? (amount.startsWith('-') ? -Infinity : Infinity) : Number(amount);
+  if (value !== -Infinity && !(Math.abs(value) <= 1000)) throw new InvalidArgumentError('An amount from -1000 to 1000, or -inf, was expected.');
+  return { ...earlier, [Number(id)]: value };
+}
+
+const text = (value: string, earlier: string[] = []): string[] => {
+  if (value === '') throw new InvalidArgumentError('A text that is not empty was expected.');
+  return [...earlier, value];
+};
+
+export function generationOptions(command: Command): Command {
+  return command
+    .option('--temperature <t>', '0 is greedy', decimal(0, 100))
+    .option('--top-k <k>', 'draw from the k most likely tokens', wholeNumber(0))
+    .option('--top-p <p>', 'draw from the most likely tokens that hold p together', decimal(0, 1))
+    .option('--min-p <p>', 'draw from tokens at least p times as likely as the most likely', decimal(0, 1))
+    .option('--typical-p <p>', 'draw from the most typical tokens that hold p together', decimal(0, 1))
+    .option('--repetition-penalty <x>', 'divide the logits of tokens that were there by x', decimal(0, 100))
+    .option('--frequency-penalty <x>', 'take x from the logit of a token for each time it was there', decimal(-100, 100))
+    .option('--presence-penalty <x>', 'take x from the logits of tokens that were there', decimal(-100, 100))
+    .option('--penalty-window <n>', 'tokens that penalties look back on: 64 if absent, -1 for all', wholeNumber(-1))
+    .option('--logit-bias <id=x>', 'add x to the logit of a token, -inf forbids it (repeatable)', bias)
+    .option('--seed <n>', 'equal seeds give equal text', wholeNumber(0))
+    .option('--stop <text>', 'end before this text (repeatable)', text)
+    .option('--stop-ids <list>', 'end before any of these token ids', idList)
+    .option('--ignore-eos', 'go on past the end-of-text token')
+    .option('--context-shift', 'where the context is full, keep the first tokens, drop half of the others, compute the rest again, and go on')
+    .option('--context-keep <n>', 'first tokens that --context-shift keeps: 1 if absent', wholeNumber(0));
+}
+
+/** What the chain does, for a help text. */
+export const chainHelp = `The next token is chosen by: logit bias, constraint, penalties, top-k, typical-p, top-p, min-p, temperature, in this order.
+Without --temperature the most likely token is taken.`;
+
+/** The library's options; those that are absent stay absent. */
+export function toTextOptions(flags: GenerationFlags): TextOptions {
+  const options: Record<string, unknown> = {};
+  const names = ['maxTokens', 'temperature', 'topK', 'topP', 'minP', 'typicalP', 'repetitionPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyWindow', 'logitBias', 'seed'] as const satisfies readonly (keyof GenerationFlags & keyof TextOptions)[];
+  for (const name of names) if (flags[name] !== undefined) options[name] = flags[name];
+  return {
+    ...options, ...(flags.stop === undefined ? {} : { stopStrings: flags.stop }), ...(flags.stopIds === undefined ? {} : { stop: flags.stopIds }),
+    ...(flags.ignoreEos ? { ignoreEnd: true } : {}), ...(flags.contextShift ? { contextShift: { keep: flags.contextKeep ?? 1 } } : {}),
+  };
+}
