@@ -1,12 +1,16 @@
 /** Tensor data of a GGUF file to f32. */
-import { halfToFloat, narrow, widenInPlace, type ElementType } from '../element.ts';
+import { narrow, widenInPlace, type ElementType } from '../element.ts';
 import { decodeIQ4_NL, decodeMXFP4, decodeQ4_0, decodeQ4_1, decodeQ5_0, decodeQ5_1, decodeQ8_0 } from './decode-32.ts';
 import { decodeQ2_K, decodeQ3_K, decodeQ4_K, decodeQ5_K, decodeQ6_K } from './decode-256.ts';
 import { ggmlBlock, type GgmlType } from './types.ts';
 
 /** The value of each binary16, which decoding looks up. */
 export function halfValues(): Float32Array {
-  return Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
+  const values = new Float32Array(65536);
+  const bits = new Uint16Array(values.buffer, 2 * values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = i;
+  widenInPlace('F16', values);
+  return values;
 }
 
 /** Types without blocks, whose elements stand one by one. */
@@ -17,7 +21,7 @@ export function plainType(type: GgmlType): ElementType | undefined {
   }
 }
 
-/** `raw`, whole blocks, to as many elements as `target` has. `halves` is what `halfValues` gives. */
+/** `raw`, whole blocks, to as many elements as `target` has. `halves` is what `halfValues` gives; types without f16 scales do without. */
 export function decode(type: GgmlType, raw: Uint8Array, target: Float32Array, halves: Float32Array): void {
   switch (type) {
     case 'F32': case 'F16': case 'BF16': case 'I8': case 'I16': case 'I32': {

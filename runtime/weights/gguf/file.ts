@@ -2,6 +2,7 @@
 import type { promises as fs } from 'node:fs';
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { formatBlock, type WeightFormat } from '../../../compiler/formats.ts';
+import { widenInPlace } from '../element.ts';
 import { openRegular, readExactly } from '../files.ts';
 import type { TensorInfo } from '../header.ts';
 import { weightError, weightProblem } from '../problem.ts';
@@ -101,7 +102,7 @@ class GgufFile implements GgufSource {
       // Narrow elements go to the end of the destination and widen in place: no second buffer.
       const raw = new Uint8Array(target.buffer, target.byteOffset + target.byteLength - target.length * bytes, target.length * bytes);
       await readExactly(this.handle, info.file, raw, info.begin + from * bytes);
-      decode(info.dtype, raw, target, this.halfValues());
+      widenInPlace(plain, target);
       return;
     }
     const halves = this.halfValues();
