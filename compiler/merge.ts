@@ -63,7 +63,7 @@ function mergeStep(base: MapNode, over: MapNode): MapNode {
 }
 
 /** Maps in which null is a value of its own. */
-const NULL_MATTERS = [/^\/params$/, /^\/config\/expect$/, /^\/blocks\/[^/]+\/params$/, /\/block\/with$/];
+const NULL_MATTERS = [/^\/params$/, /^\/(config|metadata)\/expect$/, /^\/blocks\/[^/]+\/params$/, /\/block\/with$/];
 
 /** A spec without the nulls that had nothing to delete: they mean absent. */
 export function withoutNulls(node: MapNode, path = ''): MapNode {

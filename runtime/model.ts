@@ -7,6 +7,7 @@ import type { Graph } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
 import { locateDiagnostics } from '../compiler/locate.ts';
+import { checkMetadata } from '../compiler/metadata-check.ts';
 import { preflight } from '../compiler/preflight.ts';
 import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
@@ -219,8 +220,9 @@ export function weightProblems({ spec, model, graph }: Compiled, source: TensorS
   return spec && model && graph ? preflight(model, graph.weights, [...source.tensors.values()], spec.root) : [];
 }
 
-/** What the config says that the spec does not describe. */
-export async function configProblems({ spec }: Compiled, { config, configFile }: Located): Promise<readonly Diagnostic[]> {
+/** What the config or the metadata says that the spec does not describe. */
+export async function configProblems({ spec }: Compiled, { config, configFile, metadata }: Located): Promise<readonly Diagnostic[]> {
+  if (spec && metadata) return checkMetadata(spec, { name: shown(metadata.file), values: metadata.sources().gguf, columnOf: (key) => metadata.columnOf(key) });
   if (!spec || !config || configFile === undefined) return [];
   return checkConfig(spec, { name: shown(configFile), value: config, text: await readText(configFile) });
 }

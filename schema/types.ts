@@ -223,6 +223,7 @@ export interface Spec {
   gguf_architectures?: string[];
   extends?: string | string[];
   params?: Record<string, ConstantField | (ConstantField)[] | ParamSpec>;
+  metadata?: { ignore?: string[]; expect?: Record<string, unknown> };
   config?: { ignore?: string[]; expect?: Record<string, unknown>; within?: string[] };
   tokenizer?: TokenizerBlock;
   embeddings?: EmbeddingsSpec;

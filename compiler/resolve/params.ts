@@ -129,14 +129,18 @@ function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, wi
     if (isNull) return 'null';
   }
   if (sources.gguf) {
-    const architecture = String(sources.gguf['general.architecture'] ?? '');
-    for (const template of textList(field(param, 'gguf'))) {
-      const key = template.replaceAll('{arch}', architecture);
+    for (const key of metadataKeys(param, sources.gguf)) {
       const value = toParamValue(sources.gguf[key]);
       if (value !== undefined && value !== null) return typed(reporter, param, value, `the metadata ${key}`);
     }
   }
   return undefined;
+}
+
+/** The keys of a GGUF file that a param is looked up by, in order. */
+function metadataKeys(param: Param, gguf: Readonly<Record<string, unknown>>): string[] {
+  const architecture = String(gguf['general.architecture'] ?? '');
+  return textList(field(param, 'gguf')).map((template) => template.replaceAll('{arch}', architecture));
 }
 
 /** A value from the command line: number, true, false, null or a JSON list where it looks like one, otherwise text. */
@@ -234,7 +238,7 @@ function evaluateParam(reporter: Reporter, param: Param, values: Values, sources
   if (partial) return undefined;
   const keys = [
     ...(sources.config ? textList(field(param, 'config')).map((key) => `config.json's ${key}`) : []),
-    ...(sources.gguf ? textList(field(param, 'gguf')).map((key) => `metadata ${key}`) : []),
+    ...(sources.gguf ? metadataKeys(param, sources.gguf).map((key) => `metadata ${key}`) : []),
   ];
   const tried = keys.length > 0 ? `there is no ${keys.join(', no ')}, and no default` : 'nothing gives one, and it has no default';
   reporter.report(param.entry.key, 'E501', param.path, `the param \`${param.name}\` has no value: ${tried}`, `set it with --set ${param.name}=VALUE`);
