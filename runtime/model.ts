@@ -89,7 +89,7 @@ export class LoadedModel {
   /** The tokenizer, read at the first call. */
   tokenizer(): Promise<Tokenizer> {
     const { located } = this;
-    this.tokenizerPromise ??= loadTokenizer(this.model.tokenizer, { specFile: located.spec, folder: located.folder, eos: endIds(located.generation, located.config) });
+    this.tokenizerPromise ??= loadTokenizer(this.model.tokenizer, { specFile: located.spec, folder: located.folder, metadata: located.metadata, eos: endIds(located.generation, located.config) });
     return this.tokenizerPromise;
   }
 

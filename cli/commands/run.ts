@@ -1,7 +1,7 @@
 /** peel run: text or ids from a model. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
+import { ExitCode, formatDiagnostic, PeelError } from '../../compiler/diagnostics.ts';
 import type { GeneratedToken } from '../../runtime/generation/options.ts';
 import { generateText, sampleTexts, type GeneratedText, type Sample, type TextOptions } from '../../runtime/generation/text.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
@@ -59,6 +59,7 @@ function usage(message: string, hint?: string): PeelError {
 async function promptIds(model: LoadedModel, flags: RunFlags): Promise<{ ids: number[]; tokenizer?: Tokenizer }> {
   if (flags.ids !== undefined) return { ids: flags.ids };
   const tokenizer = await model.tokenizer();
+  for (const warning of tokenizer.warnings) note(formatDiagnostic(warning));
   const text = flags.prompt === '-' ? readFileSync(0, 'utf8') : flags.prompt ?? '';
   if (flags.chat) return { ids: tokenizer.chat([...(flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]), { role: 'user', content: text }]), tokenizer };
   const ids = tokenizer.encode(text);

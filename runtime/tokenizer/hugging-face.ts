@@ -2,6 +2,7 @@
  * A tokenizer from a tokenizer.json (and tokenizer_config.json). Patterns go through Hugging Face's own JavaScript port, which translates
  * them; its other parts differ from the Rust library where texts are hard, or take long where they are, so that those in parts/ stand in for them.
  */
+import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import { tokenizerError, timeLimit } from './budget.ts';
 import { Bpe } from './parts/bpe.ts';
 import { cutter, type Cut } from './parts/cut.ts';
@@ -112,7 +113,7 @@ class HuggingFaceTokenizer implements Tokenizer {
   private readonly finders: { readonly raw: TokenFinder; readonly normalized: TokenFinder }[];
   private readonly limited = timeLimit('encoding the text');
 
-  constructor(json: Fields, private readonly config: Fields, eos: readonly number[]) {
+  constructor(json: Fields, private readonly config: Fields, eos: readonly number[], readonly warnings: readonly Diagnostic[]) {
     const added = addedTokens(json);
     this.specialTexts = new Set(added.filter((t) => t.special).map((t) => t.content));
     const model = isFields(json.model) ? json.model : {};
@@ -210,14 +211,15 @@ class HuggingFaceTokenizer implements Tokenizer {
 }
 
 /**
- * A tokenizer from the contents of tokenizer.json and tokenizer_config.json. `eos`: ids that end a text, where another file says.
+ * A tokenizer from the contents of tokenizer.json and tokenizer_config.json. `eos`: ids that end a text, where another file says;
+ * `warnings`: what was found on the way there.
  * Throws PeelError (exit code 12) where they are wrong.
  */
-export function huggingFaceTokenizer(json: Fields, config: Fields = {}, options: { file?: string; eos?: readonly number[] } = {}): Tokenizer {
+export function huggingFaceTokenizer(json: Fields, config: Fields = {}, options: { file?: string; eos?: readonly number[]; warnings?: readonly Diagnostic[] } = {}): Tokenizer {
   const file = options.file ?? 'tokenizer.json';
   check(json, file);
   try {
-    return timeLimit('reading the tokenizer')(60_000, () => new HuggingFaceTokenizer(json, config, options.eos ?? []));
+    return timeLimit('reading the tokenizer')(60_000, () => new HuggingFaceTokenizer(json, config, options.eos ?? [], options.warnings ?? []));
   } catch (error) {
     if (error instanceof Error && error.name !== 'PeelError') throw tokenizerError('E803', `the tokenizer cannot be used: ${error.message.split('\n')[0] ?? ''}`, { file });
     throw error;

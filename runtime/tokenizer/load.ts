@@ -3,8 +3,10 @@ import path from 'node:path';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import type { TokenizerSpec } from '../../compiler/model.ts';
 import { exists } from '../weights/files.ts';
+import type { Metadata } from '../weights/gguf/metadata.ts';
 import { isObject, readJsonObject } from '../weights/json.ts';
 import { tokenizerError } from './budget.ts';
+import { ggufTokenizer } from './gguf/load.ts';
 import { huggingFaceTokenizer } from './hugging-face.ts';
 import { inlineTokenizer } from './inline.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -43,9 +45,27 @@ async function readFolder(folder: string, eos: readonly number[]): Promise<Token
   }
 }
 
+export interface LoadOptions {
+  readonly specFile: string;
+  /** Folder that may hold tokenizer.json. */
+  readonly folder?: string | undefined;
+  /** Metadata of the model's GGUF file. */
+  readonly metadata?: Metadata | undefined;
+  /** Ids that end a text, as other files than the tokenizer's say. */
+  readonly eos: readonly number[];
+}
+
 /** Throws PeelError (exit code 12) where there is none, or where it is wrong. */
-export async function loadTokenizer(spec: TokenizerSpec, options: { specFile: string; folder?: string | undefined; eos: readonly number[] }): Promise<Tokenizer> {
+export async function loadTokenizer(spec: TokenizerSpec, options: LoadOptions): Promise<Tokenizer> {
   if (spec.from === 'spec') return inlineTokenizer(spec, options.specFile);
+  if (options.metadata) {
+    try {
+      return ggufTokenizer(options.metadata, options.metadata.file);
+    } catch (error) {
+      if (error instanceof PeelError && error.exitCode === ExitCode.weights) throw new PeelError(ExitCode.tokenizer, error.diagnostics);
+      throw error;
+    }
+  }
   if (options.folder === undefined) {
     throw tokenizerError('E802', 'the spec takes the tokenizer from the model, and there is no model folder', { path: '/tokenizer', hint: 'give --weights FOLDER, or token ids with --ids' });
   }

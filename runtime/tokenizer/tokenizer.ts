@@ -1,4 +1,5 @@
 /** The contract of a tokenizer, whatever it was made from. */
+import type { Diagnostic } from '../../compiler/diagnostics.ts';
 
 /** Ids with a meaning of their own, where the model has them. */
 export interface SpecialIds {
@@ -34,6 +35,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   readonly special: SpecialIds;
   readonly hasChatTemplate: boolean;
+  /** What may be wrong with it, though it was read. */
+  readonly warnings: readonly Diagnostic[];
   /** Lone surrogates are read as U+FFFD. Throws PeelError (exit code 12) where the text is too long or the tokenizer too slow for it. */
   encode(text: string, options?: EncodeOptions): number[];
   /** Special tokens are left out unless `special` is set; ids that do not exist give nothing. */
