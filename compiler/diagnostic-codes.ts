@@ -72,6 +72,7 @@ export const DIAGNOSTIC_CODES = {
   E736: 'NaN or infinity among weights or results.',
   E737: 'A weights file of a version or byte order that is not read.',
   E738: 'Metadata of a weights file with a wrong type or value.',
+  E739: 'Files of a split model that do not belong together.',
   E801: 'A tokenizer block that is incomplete or contradicts itself.',
   E802: 'The model has no tokenizer.',
   E803: 'A tokenizer file that is wrong or holds what is not supported.',

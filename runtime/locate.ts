@@ -7,8 +7,9 @@ import { readHeader, type ReadFile } from '../compiler/load.ts';
 import { nearest } from '../compiler/nearest.ts';
 import { parseSpec } from '../compiler/parse.ts';
 import { isObject, readJsonObject, type JsonObject } from './weights/json.ts';
-import { isGguf, readGgufHead } from './weights/gguf/file.ts';
+import { isGguf } from './weights/gguf/file.ts';
 import type { Metadata } from './weights/gguf/metadata.ts';
+import { readMetadata } from './weights/gguf/split.ts';
 import { openModelFolder } from './weights/folder.ts';
 import { weightProblem } from './weights/problem.ts';
 
@@ -129,7 +130,7 @@ function specPath(name: string, folder: string): string | undefined {
 
 /** What describes weights: a GGUF file itself; config.json in the folder, or in the folder of the file. */
 async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder' | 'metadata'>> {
-  if (isGguf(weights)) return { metadata: (await readGgufHead(weights)).metadata };
+  if (isGguf(weights)) return { metadata: await readMetadata(weights) };
   const stats = statSync(weights, { throwIfNoEntry: false });
   if (!stats) throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', weights, 'cannot be read: no such file or folder')]);
   const folder = stats.isDirectory() ? weights : path.dirname(weights);
@@ -159,7 +160,7 @@ export async function locate(name: string, options: { weights?: string; spec?: s
   }
   if (isGguf(name)) {
     if (options.weights !== undefined) throw usage('--weights goes with a spec, but the model is a GGUF file with its own weights', `use --spec to choose another spec for ${name}`);
-    const { metadata } = await readGgufHead(name);
+    const metadata = await readMetadata(name);
     const spec = options.spec === undefined ? specForMetadata(metadata, models) : specPath(options.spec, models);
     if (spec === undefined) throw noSpec(options.spec ?? '', models);
     return { spec, metadata, weights: name };

@@ -1,46 +1,16 @@
 /** A Hugging Face model folder: config.json, and safetensors in one file or in shards with an index. */
-import type { WeightFormat } from '../../compiler/formats.ts';
 import path from 'node:path';
 import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics.ts';
 import { containedPath, exists, statPath } from './files.ts';
-import type { TensorInfo } from './header.ts';
+import { JoinedSource } from './joined.ts';
 import { isObject, readJsonObject, type JsonObject } from './json.ts';
 import { weightError, weightProblem } from './problem.ts';
-import { isGguf, openGguf } from './gguf/file.ts';
+import { isGguf } from './gguf/file.ts';
+import { openGguf } from './gguf/split.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 const singleName = 'model.safetensors';
 const indexName = 'model.safetensors.index.json';
-
-/** Several sources as one; names are unique across them. */
-export class JoinedSource implements TensorSource {
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  private readonly owner = new Map<string, TensorSource>();
-  constructor(private readonly parts: readonly TensorSource[]) {
-    const tensors = new Map<string, TensorInfo>();
-    for (const part of parts) {
-      for (const [name, info] of part.tensors) {
-        tensors.set(name, info);
-        this.owner.set(name, part);
-      }
-    }
-    this.tensors = tensors;
-  }
-  private part(info: TensorInfo): TensorSource {
-    const part = this.owner.get(info.name);
-    if (!part) throw weightError(weightProblem('E703', info.file, 'is missing', { tensor: info.name }));
-    return part;
-  }
-  async prepare(): Promise<void> {
-    for (const part of this.parts) await part.prepare?.();
-  }
-  readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void> { return this.part(info).readInto(info, from, target); }
-  formatOf(info: TensorInfo): WeightFormat { return this.part(info).formatOf(info); }
-  readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void> { return this.part(info).readStored(info, from, count, target); }
-  async dispose(): Promise<void> {
-    await Promise.all(this.parts.map((part) => part.dispose()));
-  }
-}
 
 /** The shard index, checked: names of files in the folder, each tensor once. */
 async function readIndex(folder: string): Promise<{ files: Map<string, string>; map: Map<string, string> }> {

@@ -20,6 +20,7 @@ export type WeightCode =
   | 'E735' // a JSON file beside the weights that is wrong
   | 'E737' // a version or byte order that is not read
   | 'E738' // metadata of a wrong type or value
+  | 'E739' // files of a split model that do not belong together
   | 'E736'; // NaN or infinity among the weights
 
 /** One problem of file `file`; `tensor` and `column` (a byte of the file, from 1) where known. */

@@ -174,8 +174,8 @@ function converterOf(info: GgufTensor): ((raw: Uint8Array, target: Uint8Array) =
   }
 }
 
-/** Opens one GGUF file. */
-export async function openGguf(file: string): Promise<GgufSource> {
+/** Opens one GGUF file, which may be a part of a split model. */
+export async function openGgufFile(file: string): Promise<GgufSource> {
   const { handle, size } = await openRegular(file);
   try {
     const { metadata, tensors } = await readHead(handle, file, size);

@@ -115,6 +115,11 @@ export class Metadata {
     return { gguf, tensors: Object.assign(Object.create(null), Object.fromEntries(this.shapes)) as Record<string, readonly number[]> };
   }
 
+  /** The same, with the shapes of the tensors of all files of a split model. */
+  withShapes(shapes: ReadonlyMap<string, readonly number[]>): Metadata {
+    return new Metadata(this.file, this.head, this.entries, shapes);
+  }
+
   /** Byte of the file, from 1, at which a key stands. */
   columnOf(key: string): number { return (this.entries.get(key)?.at ?? 0) + 1; }
 }

@@ -2,13 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatBlock, type WeightFormat } from '../../../../compiler/formats.ts';
 import { decode, halfValues } from '../../../../runtime/weights/gguf/decode.ts';
-import { openGguf, type GgufSource } from '../../../../runtime/weights/gguf/file.ts';
+import { openGgufFile, type GgufSource } from '../../../../runtime/weights/gguf/file.ts';
 import type { GgufTensor } from '../../../../runtime/weights/gguf/head.ts';
 import { ggmlTypes, type GgmlType } from '../../../../runtime/weights/gguf/types.ts';
+import { ggufFile } from '../../../support/gguf-file.ts';
+import { temporaryFolder } from '../files.ts';
 import { readTensor } from '../../../../runtime/weights/safetensors.ts';
 
 let source: GgufSource;
-beforeAll(async () => { source = await openGguf('test/runtime/weights/gguf/blocks.gguf'); });
+beforeAll(async () => { source = await openGgufFile('test/runtime/weights/gguf/blocks.gguf'); });
 afterAll(() => source.dispose());
 
 /** Bits, with one pattern for all values that are not numbers. */
@@ -79,4 +81,23 @@ describe('what is kept', () => {
     await source.prepare?.();
     expect(source.formatOf(tensor('MXFP4'))).toBe('f32');
   });
+});
+
+test('MXFP4 whose scales are f16 is kept as q8_0, with the same numbers', async () => {
+  const folder = temporaryFolder();
+  // Exponents that f16 holds, those that the numbers can take up, and one beyond whose numbers are all zero.
+  const exponents = [104, 120, 127, 128, 143, 144, 146, 255, 0];
+  const data = Uint8Array.from(exponents.flatMap((exponent) => [exponent, ...Array.from({ length: 16 }, (_, j) => (exponent % 255 === 0 ? [0, 8, 128, 136][j % 4] ?? 0 : (j * 37 + exponent) & 255))]));
+  const file = folder.file('mx.gguf', ggufFile({ tensors: [{ name: 'mx', type: 39, sizes: [32, exponents.length], data }] }));
+  const other = await openGgufFile(file);
+  const info = other.tensors.get('mx')!;
+  await other.prepare?.();
+  expect(other.formatOf(info)).toBe('q8_0');
+  const stored = new Uint8Array(34 * exponents.length);
+  await other.readStored(info, 0, 32 * exponents.length, stored);
+  const values = new Float32Array(32 * exponents.length);
+  decode('Q8_0', stored, values, halfValues());
+  expect([...values]).toEqual([...await readTensor(other, 'mx')].map((value) => value + 0));
+  await other.dispose();
+  folder.remove();
 });

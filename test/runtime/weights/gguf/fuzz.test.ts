@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { formatDiagnostic, PeelError } from '../../../../compiler/diagnostics.ts';
-import { openGguf } from '../../../../runtime/weights/gguf/file.ts';
+import { openGgufFile } from '../../../../runtime/weights/gguf/file.ts';
 import { bool, f32, f32Tensor, ggufFile, text, texts, u32, u32s, u64 } from '../../../support/gguf-file.ts';
 import { temporaryFolder } from '../files.ts';
 
@@ -23,7 +23,7 @@ async function outcome(bytes: Uint8Array): Promise<string> {
   const file = folder.file('damaged.gguf', bytes);
   const before = process.memoryUsage().arrayBuffers;
   try {
-    const source = await openGguf(file);
+    const source = await openGgufFile(file);
     try {
       for (const key of source.metadata.keys()) source.metadata.get(key);
       for (const info of source.tensors.values()) {

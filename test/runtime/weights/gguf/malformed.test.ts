@@ -2,7 +2,7 @@
 import { appendFileSync, truncateSync } from 'node:fs';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { formatDiagnostic } from '../../../../compiler/diagnostics.ts';
-import { openGguf, readGgufHead } from '../../../../runtime/weights/gguf/file.ts';
+import { openGgufFile, readGgufHead } from '../../../../runtime/weights/gguf/file.ts';
 import { bool, Bytes, f32, f32Tensor, ggufFile, i32, text, texts, u32, u32s, u64, type GgufText, type TensorText } from '../../../support/gguf-file.ts';
 import { problemsOf, temporaryFolder } from '../files.ts';
 
@@ -34,7 +34,7 @@ describe('files that are right', () => {
   it('reads one aligned to single bytes, to 4096, and with tensors in another order', async () => {
     for (const alignment of [1, 4096]) {
       const bytes = ggufFile({ alignment, metadata: [['general.alignment', u32(alignment)]], tensors: [f32Tensor('a', [3], [1, 2, 3]), f32Tensor('b', [2], [5, 6])] });
-      const source = await openGguf(folder.file('aligned.gguf', bytes));
+      const source = await openGgufFile(folder.file('aligned.gguf', bytes));
       const b = new Float32Array(2);
       await source.readInto(source.tensors.get('b')!, 0, b);
       expect([...b]).toEqual([5, 6]);
@@ -153,7 +153,7 @@ describe('what else is wrong', () => {
   });
   it('notices that a file became shorter while it was read', async () => {
     const file = folder.file('shrinks.gguf', two());
-    const source = await openGguf(file);
+    const source = await openGgufFile(file);
     truncateSync(file, 100);
     expect((await problemsOf(source.readInto(source.tensors.get('b')!, 0, new Float32Array(12)))).diagnostics[0]?.code).toBe('E732');
     await source.dispose();
