@@ -1,5 +1,7 @@
 /** Options that several commands share, and the parsing of their values. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
+import { quantisations, type Quantisation } from '../compiler/quantise-choice.ts';
 import { deviceNames, type DeviceName } from '../runtime/device.ts';
 import type { ModelOptions } from '../runtime/model.ts';
 
@@ -53,6 +55,8 @@ export interface CommonFlags {
   readonly spec?: string;
   readonly set?: Record<string, string>;
   readonly random?: number | true;
+  readonly quantize?: Quantisation;
+  readonly keep?: string[];
   readonly device?: DeviceName;
   readonly threads?: number;
   readonly context?: number;
@@ -66,6 +70,13 @@ export function modelOptions(command: Command): Command {
     .option('--random [seed]', 'random weights, to try a spec that has none', wholeNumber(0));
 }
 
+/** For commands that load weights or plan for them. */
+export function quantiseOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--quantize <format>', 'quantise the weights while they are loaded').choices(quantisations))
+    .option('--keep <pattern>', "with --quantize: leave these slots alone, such as 'output.*' (repeatable)", (text: string, earlier: string[] = []) => [...earlier, text]);
+}
+
 export function deviceOptions(command: Command, withDevice = true): Command {
   if (withDevice) command.addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
   return command
@@ -75,10 +86,14 @@ export function deviceOptions(command: Command, withDevice = true): Command {
 
 /** What the library takes, from the flags. */
 export function toModelOptions(path: string, flags: CommonFlags): ModelOptions {
+  if (flags.keep !== undefined && flags.quantize === undefined) {
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: '--keep goes with --quantize' }]);
+  }
   return {
     path,
     ...(flags.weights === undefined ? {} : { weights: flags.weights }), ...(flags.spec === undefined ? {} : { spec: flags.spec }),
     ...(flags.set === undefined ? {} : { set: flags.set }), ...(flags.random === undefined ? {} : { random: flags.random === true ? 0 : flags.random }),
+    ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }), ...(flags.keep === undefined ? {} : { keep: flags.keep }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What the command line writes: results to stdout, everything else to stderr. */
+import { describeQuantisation, type QuantisationChoice } from '../compiler/quantise-choice.ts';
 import { ExitCode, formatDiagnostic, InternalError, orderDiagnostics, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 
 /** Exit code for an error, after saying what it is: one line a problem, without a stack. */
@@ -53,4 +54,14 @@ export function bytes(n: number): string {
 export function short(x: number): string {
   if (x === 0 || Number.isNaN(x)) return String(x);
   return Math.abs(x) >= 1e-3 && Math.abs(x) < 1e4 ? x.toPrecision(3) : x.toExponential(1);
+}
+
+/** What --quantize did, in one line. */
+export function noteQuantisation(choice: QuantisationChoice | undefined): void {
+  if (choice) note(describeQuantisation(choice));
+}
+
+/** What --quantize did, for --json. */
+export function quantisationResult(choice: QuantisationChoice | undefined): Readonly<Record<string, unknown>> {
+  return choice ? { quantisation: { format: choice.wanted, weights: choice.forms.size, kept: choice.kept, unmatched: choice.unmatched, already: choice.already, fallbacks: choice.fallbacks, bytes: choice.bytes } } : {};
 }

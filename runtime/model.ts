@@ -3,6 +3,7 @@ import { checkConfig } from '../compiler/config-check.ts';
 import { compileSpec, type Compiled, type CompileInput } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { WeightFormat } from '../compiler/formats.ts';
+import { chooseQuantisation, storedAs, type Quantisation, type QuantisationChoice } from '../compiler/quantise-choice.ts';
 import type { Graph } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
@@ -25,6 +26,7 @@ import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { readText } from './weights/files.ts';
 import { openWeights } from './weights/folder.ts';
 import { RecipeProvider } from './weights/provider.ts';
+import { QuantisingProvider } from './weights/quantising.ts';
 import { RandomProvider } from './weights/random.ts';
 import type { TensorSource } from './weights/safetensors.ts';
 
@@ -41,8 +43,12 @@ export interface ModelOptions {
   readonly random?: number;
   /** Where specs are looked up by name; the package's own if absent. */
   readonly models?: string;
-  /** Leave weights alone: the model can be planned, not run. */
+  /** Leave weights alone but for their headers: the model can be planned, not run. */
   readonly headersOnly?: boolean;
+  /** Quantise the matrices of products and the token table while they are loaded; those that are quantised already stay as they are. */
+  readonly quantize?: Quantisation;
+  /** With `quantize`: slots to leave alone, as patterns in which `*` stands for anything (`output.*`). */
+  readonly keep?: readonly string[];
 }
 
 export interface SessionOptions extends DeviceOptions {
@@ -82,6 +88,9 @@ export class LoadedModel {
   constructor(
     readonly located: Located, private readonly root: MapNode, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
     private readonly weights: WeightProvider | undefined, private readonly source: TensorSource | undefined, private readonly defaults: SessionOptions,
+    private readonly formats: (slot: string) => WeightFormat,
+    /** What `quantize` does to which weights. */
+    readonly quantisation: QuantisationChoice | undefined,
   ) {}
 
   get name(): string { return this.model.name; }
@@ -108,8 +117,7 @@ export class LoadedModel {
   plan(target: Target, options: SessionOptions = {}): ExecutionPlan {
     const { plan, outputs } = options;
     const names = this.graph.outputs.map((o) => o.name);
-    const formats = (slot: string): WeightFormat => this.weights?.formatOf?.(slot) ?? 'f32';
-    return buildPlan(this.graph, target, this.capacity(options), { ...plan, formats, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
+    return buildPlan(this.graph, target, this.capacity(options), { ...plan, formats: this.formats, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
   }
 
   private sessionModel(): SessionModel {
@@ -238,9 +246,22 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
   throwErrors(withoutConfig(located, diagnostics), ExitCode.spec);
   const { spec, model, graph } = compiled;
   if (!spec || !model || !graph) throw new PeelError(ExitCode.spec, compiled.diagnostics);
-  if (options.headersOnly || located.weights === undefined) {
-    const random = options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random);
-    return new LoadedModel(located, spec.root, model, graph, diagnostics, random, undefined, options);
+  const loaded = (weights: WeightProvider | undefined, source: TensorSource | undefined): LoadedModel => {
+    const stored = (slot: string): WeightFormat => weights?.formatOf?.(slot) ?? 'f32';
+    const choice = options.quantize === undefined ? undefined : chooseQuantisation(graph, options.quantize, options.keep ?? [], stored);
+    const formats = (slot: string): WeightFormat => {
+      const form = choice?.forms.get(slot);
+      return form === undefined ? stored(slot) : storedAs(form);
+    };
+    const given = weights && choice ? new QuantisingProvider(weights, graph.weights, choice.forms) : weights;
+    return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice);
+  };
+  if (located.weights === undefined) return loaded(options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random), undefined);
+  const provider = (source: TensorSource): WeightProvider => new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights ?? '');
+  if (options.headersOnly) {
+    // How weights are stored decides their kernels; where there are none to look at, a plan counts them as f32.
+    const source = await openWeights(located.weights).catch((error: unknown) => { if (error instanceof PeelError) return undefined; throw error; });
+    return loaded(source && provider(source), source);
   }
   const source = await openWeights(located.weights);
   try {
@@ -253,6 +274,5 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
     await source.dispose();
     throw error;
   }
-  const provider = new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights);
-  return new LoadedModel(located, spec.root, model, graph, diagnostics, provider, source, options);
+  return loaded(provider(source), source);
 }

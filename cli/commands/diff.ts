@@ -8,8 +8,8 @@ import { randomSource } from '../../runtime/sampling/random.ts';
 import type { Session } from '../../runtime/session.ts';
 import { writeSafetensors } from '../../runtime/weights/writer.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';
-import { line, short, table, writeJson } from '../output.ts';
-import { decimal, deviceList, deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { line, noteQuantisation, quantisationResult, short, table, writeJson } from '../output.ts';
+import { decimal, deviceList, deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 
 interface DiffFlags extends CommonFlags {
@@ -23,7 +23,7 @@ interface DiffFlags extends CommonFlags {
 
 export function diffCommand(finish: Finish): Command {
   const command = new Command('diff').description('Compare a model\'s embeddings, layers, logits and greedy tokens with a recording, or between devices.').argument('<model>', 'folder, spec, or name');
-  modelOptions(command)
+  quantiseOptions(modelOptions(command))
     .option('--against <file>', 'recording: input_ids, hidden.{i}, logits (or last_hidden), generated, gen_logits')
     .option('--devices <a,b>', 'compare device a with device b', deviceList)
     .option('--save <file>', 'record what the model computes, for --against later')
@@ -104,10 +104,11 @@ async function betweenDevices(model: LoadedModel, flags: DiffFlags): Promise<Exi
 function show(model: LoadedModel, report: ComparisonReport, sessions: readonly Session[], flags: DiffFlags, against: string): void {
   const devices = sessions.map((s) => s.device);
   if (flags.json) {
-    writeJson({ ok: report.passed, model: model.name, devices, device: devices[0], against, ...report });
+    writeJson({ ok: report.passed, model: model.name, devices, device: devices[0], ...quantisationResult(model.quantisation), against, ...report });
     return;
   }
   for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
+  noteQuantisation(model.quantisation);
   const rows = [...report.outputs, ...report.agreement.map((d) => ({ ...d, name: `logits ${d.name}` }))];
   for (const text of table(['output', 'elements', 'max abs', 'NMSE', ''], rows.map((d) => [d.name, d.elements, short(d.maxAbs), short(d.nmse), d.close ? '' : 'DIFFERS']))) line(text);
   const { tokens } = report;

@@ -5,8 +5,8 @@ import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { bitsPerByte } from '../../runtime/evaluate.ts';
 import { loadModel } from '../../runtime/model.ts';
 import { readText } from '../../runtime/weights/files.ts';
-import { line, note, writeJson } from '../output.ts';
-import { decimal, deviceOptions, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
+import { decimal, deviceOptions, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 
 interface EvalFlags extends CommonFlags {
@@ -18,7 +18,7 @@ interface EvalFlags extends CommonFlags {
 export function evalCommand(finish: Finish): Command {
   const command = new Command('eval').description('Measure how well a model predicts a text: bits per byte.').argument('<model>', 'folder, spec, or name')
     .requiredOption('--text <file>', 'a text file in UTF-8');
-  modelOptions(command)
+  quantiseOptions(modelOptions(command))
     .option('--from <share>', 'leave out this share of the file\'s bytes at its start: 0.9 measures the last tenth', decimal(0, 1), 0)
     .option('--window <n>', 'tokens of a window; the model\'s context if absent', wholeNumber(1, 1 << 20));
   return deviceOptions(command)
@@ -47,11 +47,12 @@ async function evaluate(path: string, flags: EvalFlags): Promise<ExitCode> {
       started = true;
       bar.update(done);
     }).finally(() => bar.stop());
-    if (flags.json) writeJson({ ok: true, model: model.name, device: session.device, window, ...result });
+    if (flags.json) writeJson({ ok: true, model: model.name, device: session.device, ...quantisationResult(model.quantisation), window, ...result });
     else {
       line(`${result.bitsPerByte.toFixed(4)} bits per byte`);
       note(`${result.tokens} tokens in ${result.windows} windows of ${window}, ${result.bytes} bytes, ${Math.round(result.milliseconds)} ms`);
       note(`${model.name} on ${session.device.description}, ${session.device.reason}`);
+      noteQuantisation(model.quantisation);
     }
     return ExitCode.done;
   } finally {

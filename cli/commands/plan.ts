@@ -7,8 +7,8 @@ import { targets } from '../../compiler/targets.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
-import { line, writeJson } from '../output.ts';
-import { deviceOptions, modelOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { line, noteQuantisation, writeJson } from '../output.ts';
+import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 
 interface PlanFlags extends CommonFlags {
@@ -22,7 +22,7 @@ const stages = ['model', 'graph'];
 
 export function planCommand(finish: Finish): Command {
   const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, or name');
-  modelOptions(command).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
+  quantiseOptions(modelOptions(command)).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
   return deviceOptions(command, false)
     .option('--max-tokens <n>', 'most tokens of one step', wholeNumber(1, 65536))
     .option('--detail', 'every kernel with its expressions, no layers folded')
@@ -49,6 +49,7 @@ function targetFor(name: string | undefined, threads: number | undefined): Targe
 async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
   const model = await loadModel({ ...toModelOptions(path, flags), headersOnly: true });
   try {
+    noteQuantisation(model.quantisation);
     const dumps = new Map<string, () => string>([['model', () => JSON.stringify(model.model, null, 2)], ['graph', () => printGraph(model.graph)]]);
     const built = model.plan(targetFor(flags.device, flags.threads), {
       ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),

@@ -8,8 +8,8 @@ import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { Tokenizer } from '../../runtime/tokenizer/tokenizer.ts';
 import { chainHelp, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
-import { line, note, writeJson } from '../output.ts';
-import { deviceOptions, idList, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
+import { deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { progress } from '../progress.ts';
 import type { Finish } from '../program.ts';
 
@@ -26,7 +26,7 @@ interface RunFlags extends CommonFlags, GenerationFlags {
 
 export function runCommand(finish: Finish): Command {
   const command = new Command('run').description('Generate text, or token ids.').argument('<model>', 'folder, file, spec, or name');
-  modelOptions(command)
+  quantiseOptions(modelOptions(command))
     .option('--prompt <text>', 'text to continue (- reads standard input)')
     .option('--chat', 'the prompt is a message of a user, put into the model\'s chat template')
     .option('--system <text>', 'with --chat: a system message in front of it')
@@ -134,7 +134,7 @@ async function generate(model: LoadedModel, session: Session, ids: number[], tok
   const first = results[0];
   if (flags.json) {
     writeJson({
-      ok: true, model: model.name, device: session.device, prompt: ids, ...((flags.temperature ?? 0) > 0 ? { seed } : {}),
+      ok: true, model: model.name, device: session.device, ...quantisationResult(model.quantisation), prompt: ids, ...((flags.temperature ?? 0) > 0 ? { seed } : {}),
       ...(first ? resultJson(first, tokenizer, flags) : {}), ...(flags.samples > 1 ? { samples: results.map((r) => resultJson(r, tokenizer, flags)) } : {}),
       timing: { loadMs: timing.load, prefillMs: timing.prefill, decodeMs: timing.decode, prefillTokensPerSecond: rate(ids.length, timing.prefill), decodeTokensPerSecond: rate(timing.decoded, timing.decode) },
     });
@@ -186,5 +186,6 @@ function summary(model: LoadedModel, session: Session, prompt: number, timing: T
   note(`\n${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
     + `${full ? `; stopped because the context of ${session.context} tokens is full (--context-shift goes on)` : ''}`);
+  noteQuantisation(model.quantisation);
   if (model.warnings.length > 0) note(`${model.warnings.length} warnings: peel check lists them`);
 }
