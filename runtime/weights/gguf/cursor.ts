@@ -55,6 +55,22 @@ export class ByteCursor {
     const begin = this.step(low);
     return { begin, end: begin + low };
   }
+  /** Steps over strings, one after the other. */
+  skipStrings(count: number, most: number, what: string): void {
+    const { bytes, view } = this;
+    let at = this.at;
+    for (let i = 0; i < count; i++) {
+      if (at + 8 > bytes.length) throw new OutOfBytes(BigInt(at + 8), this.what);
+      const length = view.getUint32(at, true);
+      if (length > most || view.getUint32(at + 4, true) > 0) {
+        this.at = at;
+        this.skipString(most, `element ${i} of ${what}`);
+      }
+      at += 8 + length;
+    }
+    if (at > bytes.length) throw new OutOfBytes(BigInt(at), this.what);
+    this.at = at;
+  }
   string(most: number, what: string): string {
     const { begin, end } = this.skipString(most, what);
     return this.text(begin, end, what);

@@ -14,7 +14,7 @@ import { parseHead, type GgufHead, type GgufTensor } from './head.ts';
 import type { Metadata } from './metadata.ts';
 import { ggmlBlock } from './types.ts';
 
-const firstPiece = 1 << 20;
+const firstPiece = 2 << 20;
 /** Vocabularies make heads of some 20 MB. */
 const maxHeadBytes = 256 << 20;
 /** Bytes read at a time where elements are converted. */

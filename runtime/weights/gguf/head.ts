@@ -82,7 +82,7 @@ function readArray(cursor: ByteCursor, what: string, at: number): Entry {
   }
   const begin = cursor.at;
   const length = Number(elements);
-  if (of === 'string') for (let i = 0; i < length; i++) cursor.skipString(maxStringBytes, `element ${i} of ${what}`);
+  if (of === 'string') cursor.skipStrings(length, maxStringBytes, what);
   else cursor.take(length * size);
   if (of === 'bool' && cursor.bytes.subarray(begin, cursor.at).some((byte) => byte > 1)) throw new Malformed(`${what} holds a bool that is neither 0 nor 1`, begin);
   return { type: 'array', of, count: length, begin, at };

@@ -94,11 +94,13 @@ export class Metadata {
     try {
       if (type === 'string') {
         const text = Buffer.from(this.head.buffer, this.head.byteOffset, this.head.byteLength);
-        for (let i = 0; i < count; i++) {
-          const range = cursor.skipString(maxStringBytes, 'a text');
-          const value = text.toString('utf8', range.begin, range.end);
+        // The lengths have been checked when the head was read.
+        for (let i = 0, at = begin; i < count; i++) {
+          const end = at + 8 + text.readUInt32LE(at);
+          const value = text.toString('utf8', at + 8, end);
           // The character for what cannot be decoded may also stand there itself.
-          values[i] = value.includes('\ufffd') ? cursor.text(range.begin, range.end, `element ${i} of '${key}'`) : value;
+          values[i] = value.includes('\ufffd') ? cursor.text(at + 8, end, `element ${i} of '${key}'`) : value;
+          at = end;
         }
       } else for (let i = 0; i < count; i++) values[i] = readScalar(cursor, type, `element ${i} of '${key}'`);
     } catch (error) {
