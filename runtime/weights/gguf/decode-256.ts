@@ -2,6 +2,7 @@
  * Blocks of 256 quantised numbers ("K-quants") to f32, as ggml does (ggml-quants.c, dequantize_row_*): runs of 16 or 32 numbers have
  * scales that are whole numbers times the block's. All products are exact in f32, so that only subtracting a minimum rounds.
  */
+import { nonlinearValues } from './decode-32.ts';
 
 const u16 = (raw: Uint8Array, at: number): number => (raw[at] as number) | ((raw[at + 1] as number) << 8);
 const i8 = (byte: number): number => (byte << 24) >> 24;
@@ -117,4 +118,21 @@ export function place6(run: number): { low: number; lowShift: number; high: numb
     low: half * 64 + (column & 3) * 16, lowShift: (column >> 2) * 4,
     high: 128 + half * 32 + (column & 1) * 16, highShift: column & 6,
   };
+}
+
+/** d s times one of 16 numbers: 8 runs of 32, s of 6 bits, of which the high two stand apart. */
+export function decodeIQ4_XS(raw: Uint8Array, target: Float32Array, halves: Float32Array): void {
+  for (let at = 0, out = 0; out < target.length; at += 136, out += 256) {
+    const d = halves[u16(raw, at)] as number;
+    const high = u16(raw, at + 2);
+    for (let run = 0; run < 8; run++) {
+      const low = ((raw[at + 4 + (run >> 1)] as number) >> ((run & 1) * 4)) & 15;
+      const scale = d * ((low | (((high >> (2 * run)) & 3) << 4)) - 32);
+      for (let j = 0; j < 16; j++) {
+        const byte = raw[at + 8 + run * 16 + j] as number;
+        target[out + run * 32 + j] = scale * (nonlinearValues[byte & 15] as number);
+        target[out + run * 32 + 16 + j] = scale * (nonlinearValues[byte >> 4] as number);
+      }
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /** Tensor data of a GGUF file to f32. */
 import { narrow, widenInPlace, type ElementType } from '../element.ts';
 import { decodeIQ4_NL, decodeMXFP4, decodeQ4_0, decodeQ4_1, decodeQ5_0, decodeQ5_1, decodeQ8_0 } from './decode-32.ts';
-import { decodeQ2_K, decodeQ3_K, decodeQ4_K, decodeQ5_K, decodeQ6_K } from './decode-256.ts';
+import { decodeIQ4_XS, decodeQ2_K, decodeQ3_K, decodeQ4_K, decodeQ5_K, decodeQ6_K } from './decode-256.ts';
 import { ggmlBlock, type GgmlType } from './types.ts';
 
 /** The value of each binary16, which decoding looks up. */
@@ -42,6 +42,7 @@ export function decode(type: GgmlType, raw: Uint8Array, target: Float32Array, ha
     case 'Q5_K': decodeQ5_K(raw, target, halves); return;
     case 'Q6_K': decodeQ6_K(raw, target, halves); return;
     case 'IQ4_NL': decodeIQ4_NL(raw, target, halves); return;
+    case 'IQ4_XS': decodeIQ4_XS(raw, target, halves); return;
     case 'MXFP4': decodeMXFP4(raw, target); return;
     default: throw type satisfies never;
   }

@@ -71,7 +71,7 @@ describe('what is kept', () => {
     if (whole.length >= 4 * elements) expect(same(await kept(type, elements, 3 * elements))).toEqual(same(whole.slice(elements, 3 * elements)));
   });
 
-  test.each(['F64', 'I8', 'I16', 'I32', 'I64', 'Q5_1', 'Q2_K'] as const)('%s is not', async (type) => {
+  test.each(['F64', 'I8', 'I16', 'I32', 'I64', 'Q5_1', 'Q2_K', 'IQ4_XS'] as const)('%s is not', async (type) => {
     expect(source.formatOf(tensor(type))).toBe('f32');
     await expect(source.readStored(tensor(type), 0, 256, new Uint8Array(1024))).rejects.toThrow('cannot be read as it is stored');
   });
