@@ -1,6 +1,7 @@
 /** The commands and their order in the help. */
 import { Command } from 'commander';
 import type { ExitCode } from '../compiler/diagnostics.ts';
+import { chatCommand } from './commands/chat.ts';
 import { checkCommand } from './commands/check.ts';
 import { diffCommand } from './commands/diff.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -25,12 +26,13 @@ MODEL is a Hugging Face folder, the path of a spec, the name of a spec in models
 Examples:
   $ peel run nano-llama --prompt "ROMEO:"           a small model writes
   $ peel run ./SmolLM-135M --prompt "Once upon"     a Hugging Face folder
+  $ peel chat ./SmolLM-135M-Instruct                a conversation
   $ peel check my-model.yaml                        everything that is wrong with a spec
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
   $ peel diff ./llama --against golden.safetensors  compare with a recording
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
-  for (const command of [runCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand]) {
+  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
   return root;

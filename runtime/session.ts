@@ -3,7 +3,7 @@ import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts
 import type { Capacity } from '../compiler/plan.ts';
 import type { DeviceReport, Executor, StepResult } from './backend.ts';
 import type { GeneratedToken, GenerateOptions, StopReason } from './generation/options.ts';
-import { generateTokens, type Sequence } from './generation/tokens.ts';
+import { generateTokens, takeTurn, type Sequence } from './generation/tokens.ts';
 
 /** What a session must know of its model. */
 export interface SessionModel {
@@ -168,6 +168,7 @@ export class Session implements Sequence {
       const result = await this.feed(ids.slice(at, end), { outputs: end === ids.length ? outputs : [], ropeLength: ids.length });
       onProgress?.(end, ids.length);
       if (end === ids.length) return result;
+      await takeTurn();
       if (signal?.aborted) return undefined;
     }
   }

@@ -30,6 +30,11 @@ export function shifted(ids: readonly number[], keep: number, context: number): 
   return left;
 }
 
+/** Lets timers, signals and input be heard: a step on the CPU may take no turn of the event loop, and then nothing could stop a generation. */
+export function takeTurn(): Promise<void> {
+  return new Promise((resolve) => { if (typeof setImmediate === 'function') setImmediate(resolve); else setTimeout(resolve); });
+}
+
 /** The tokens that follow `prompt`, and at last why they end. The greedy choice is made on the device where nothing else is asked for. */
 export async function* generateTokens(sequence: Sequence, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<GeneratedToken, StopReason, undefined> {
   const { maxTokens = 128, stop = [], signal, constraint, logprobs, onProgress } = options;
@@ -46,6 +51,7 @@ export async function* generateTokens(sequence: Sequence, prompt: readonly numbe
   let next: number | undefined;
   let position = 0;
   for (let made = 0; made < maxTokens; made++) {
+    await takeTurn();
     if (signal?.aborted) return 'aborted';
     if (next !== undefined && position !== sequence.position) {
       throw new PeelError(ExitCode.usage, [{ code: 'E025', severity: 'error', path: '', message: 'the session was used for something else while a text was generated', hint: 'one session holds one text: make another session' }]);
