@@ -141,10 +141,24 @@ async function configBeside(weights: string): Promise<Pick<Located, 'config' | '
 }
 
 /**
- * MODEL is a Hugging Face folder, a GGUF file, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
+ * MODEL is a Hugging Face folder, a GGUF file or a folder with one, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
  * file for a spec. `spec`: a spec for a folder, in place of the one that its model_type or architecture picks.
  */
 export async function locate(name: string, options: { weights?: string; spec?: string; models?: string } = {}): Promise<Located> {
+  return locateFile(ggufIn(name) ?? name, options);
+}
+
+/** The GGUF file of a folder that holds one, and no Hugging Face model. */
+function ggufIn(folder: string): string | undefined {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory() || existsSync(path.join(folder, 'config.json'))) return undefined;
+  // Of a split model, the first file stands for all.
+  const names = (() => { try { return readdirSync(folder); } catch { return []; } })();
+  const files = names.filter((file) => isGguf(file) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(file)).sort();
+  if (files.length > 1) throw usage(`${folder} holds ${files.length} GGUF files: ${files.slice(0, 8).join(', ')}${files.length > 8 ? ' …' : ''}`, 'name one of them');
+  return files[0] === undefined ? undefined : path.join(folder, files[0]);
+}
+
+async function locateFile(name: string, options: { weights?: string; spec?: string; models?: string }): Promise<Located> {
   const models = options.models ?? modelsFolder();
   if (name === '') throw usage('the model is an empty name', 'give a folder, a spec, or the name of a spec in models/');
   const shipped = path.join(models, 'nano', name);

@@ -261,6 +261,7 @@ export async function loadModel(options: ModelOptions & SessionOptions): Promise
   if (options.headersOnly) {
     // How weights are stored decides their kernels; where there are none to look at, a plan counts them as f32.
     const source = await openWeights(located.weights).catch((error: unknown) => { if (error instanceof PeelError) return undefined; throw error; });
+    await source?.prepare?.();
     return loaded(source && provider(source), source);
   }
   const source = await openWeights(located.weights);

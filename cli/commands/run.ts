@@ -187,5 +187,5 @@ function summary(model: LoadedModel, session: Session, prompt: number, timing: T
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
     + `${full ? `; stopped because the context of ${session.context} tokens is full (--context-shift goes on)` : ''}`);
   noteQuantisation(model.quantisation);
-  if (model.warnings.length > 0) note(`${model.warnings.length} warnings: peel check lists them`);
+  if (model.warnings.length > 0) note(`${model.warnings.length} warning${model.warnings.length === 1 ? '' : 's'}: peel check lists ${model.warnings.length === 1 ? 'it' : 'them'}`);
 }

@@ -1,4 +1,5 @@
 /** Models in GGUF files: which spec they pick, what is said where they do not fit it, and that they run. */
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { formatDiagnostic, PeelError } from '../../../../compiler/diagnostics.ts';
 import { checkModel } from '../../../../runtime/check.ts';
@@ -74,6 +75,17 @@ describe('a file that fits', () => {
     const file = write('head.gguf', {}, [...tensors, tensor('output.weight', dim, vocab)]);
     expect((await checkModel({ path: file })).diagnostics).toEqual([]);
     expect(await logits({ path: file })).not.toEqual(await logits({ path: write('tied.gguf') }));
+  });
+});
+
+describe('a folder', () => {
+  it('with one GGUF file and no config.json is that file; with several, they are named', async () => {
+    const one = temporaryFolder();
+    one.file('model.gguf', readFileSync(write('fits.gguf')));
+    expect((await checkModel({ path: one.path })).summary).toMatchObject({ name: 'llama', tensors: tensors.length });
+    one.file('other.gguf', '');
+    expect(await failure(one.path)).toMatch(/^2 .*E010 .*holds 2 GGUF files: model.gguf, other.gguf; name one of them/);
+    one.remove();
   });
 });
 
