@@ -9,6 +9,7 @@ import { golden, peel, prepare } from './peel.ts';
 
 const folder = temporaryFolder();
 const llama = golden('llama');
+const blocks = 'test/runtime/weights/gguf/blocks.gguf';
 
 /** A copy of the llama folder with one file changed. */
 function broken(name: string, file: string, change: (bytes: Buffer) => Buffer | string): string {
@@ -52,6 +53,10 @@ const cases: [what: string, args: () => string[], code: number, says: RegExp][] 
   ['a config that is no JSON', () => ['check', inConfig('json', '"vocab_size": 160', '"vocab_size": oops')], 11, /config.json:\d+:\d+ E735 .*found 'oops'/],
   ['weights of other sizes', () => ['check', inConfig('sizes', '"hidden_size": 32', '"hidden_size": 40')], 11, /E601.*heads \* head_dim x dim = 32x40, the file has 32x32/],
   ['truncated weights', () => ['check', broken('short', 'model.safetensors', (b) => b.subarray(0, 500))], 11, /E723.*the file is truncated/],
+  ['a GGUF file that is none', () => ['run', folder.file('none.gguf', 'hello'), '--ids', '1'], 11, /none.gguf:1:1 E724 \/ it begins with "hell" where a GGUF file has "GGUF"/],
+  ['a GGUF file cut short', () => ['check', folder.file('short.gguf', readFileSync(path.join(root, blocks)).subarray(0, 40_000))], 11, /short.gguf:1:\d+ E729 \/ tensor 'Q\w+': .* but the file has 40000; the file is truncated/],
+  ['a GGUF file of an architecture that nothing serves', () => ['check', blocks], 10, /blocks.gguf:1:1 E505 .*no spec in models\/ serves general.architecture 'none'/],
+  ['a GGUF file for a spec without names for its tensors', () => ['check', 'test/specs/gated.yaml', '--weights', blocks], 10, /E705 .*the spec has no weight names for GGUF files/],
   ['a stage that is not there', () => ['plan', llama, '--dump', 'foo'], 2, /E012 .*there is no stage 'foo'; one of model, graph/],
   ['a diff with nothing to compare', () => ['diff', llama], 2, /either --against FILE or --devices A,B/],
   ['a recording that is not there', () => ['diff', llama, '--against', 'nothing.safetensors', ...device], 14, /E721/],

@@ -16,7 +16,7 @@ import { ggmlBlock } from './types.ts';
 
 const firstPiece = 2 << 20;
 /** Vocabularies make heads of some 20 MB. */
-const maxHeadBytes = 256 << 20;
+const maxHeadBytes = 96 << 20;
 /** Bytes read at a time where elements are converted. */
 const pieceBytes = 4 << 20;
 

@@ -25,10 +25,9 @@ export function readAlignment(entries: ReadonlyMap<string, Entry>, file: string,
 const integers = ['uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64', 'int64'];
 const text = ['string'];
 const texts = ['array of string'];
-/** Types of keys, by their last part for those that may be nested (general.base_model.0.name). */
+/** Types of keys below `general.`. */
 const general: Readonly<Record<string, readonly string[]>> = {
-  architecture: text, type: text, name: text, author: text, version: text, organization: text, finetune: text, basename: text, description: text,
-  quantized_by: text, size_label: text, license: text, url: text, doi: text, uuid: text, repo_url: text,
+  architecture: text, type: text, name: text, author: text, organization: text, finetune: text, basename: text, description: text, size_label: text,
   quantization_version: integers, file_type: integers, tags: texts, languages: texts,
 };
 const split: Readonly<Record<string, readonly string[]>> = { 'split.no': integers, 'split.count': integers, 'split.tensors.count': integers };

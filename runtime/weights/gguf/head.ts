@@ -31,7 +31,7 @@ export interface TensorEntry {
 }
 
 const maxKeys = 100_000;
-const maxTensors = 1_000_000;
+const maxTensors = 100_000;
 const maxKeyBytes = 65_535;
 /** ggml's names have 63 bytes at most. */
 const maxNameBytes = 63;

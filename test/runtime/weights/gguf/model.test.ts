@@ -117,6 +117,9 @@ describe('a file that does not fit', () => {
     expect(await failure(write('unknown.gguf', { 'general.architecture': text('lama') }))).toMatch(/^10 .*E505 .*no spec in models\/ serves general.architecture 'lama'; the nearest one is 'llama'/);
     expect(await failure(write('none.gguf', { 'general.architecture': undefined }))).toMatch(/^10 .*E505 .*the file has no general.architecture, which picks the spec; give a spec with --spec NAME/);
   });
+  test('an adapter, which is no model', async () => {
+    expect(await failure(write('adapter.gguf', { 'general.type': text('adapter') }))).toMatch(/^10 .*E505 .*general.type is "adapter", but the spec describes only "model"/);
+  });
   test('options that do not go with it', async () => {
     const file = write('options.gguf');
     expect(await failure(file, { weights: file })).toMatch(/^2 .*E010 .*--weights goes with a spec/);
