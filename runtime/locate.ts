@@ -54,11 +54,23 @@ export function specNames(folder: string): string[] {
 /** What a spec serves: Hugging Face's model types, or architectures of GGUF files. */
 type Serves = 'modelTypes' | 'ggufArchitectures';
 
+const servesKeys: Readonly<Record<Serves, string>> = { modelTypes: 'model_types', ggufArchitectures: 'gguf_architectures' };
+
+/** Whether a spec's text may serve `type`: a quick look at what stands between the key and the next one of the top level. */
+function maySay(text: string, serves: Serves, type: string): boolean {
+  if (/^\s*\{/m.test(text.slice(0, 1000))) return text.includes(type);
+  const key = new RegExp(`^["']?${servesKeys[serves]}["']?\\s*:`, 'm').exec(text);
+  if (!key) return false;
+  const rest = text.slice(key.index + key[0].length);
+  const end = rest.search(/^[A-Za-z_"']/m);
+  return (end < 0 ? rest : rest.slice(0, end)).includes(type);
+}
+
 /** Specs that serve `type`. Only files whose text holds it are parsed. */
 export function specsFor(type: string, folder: string, serves: Serves = 'modelTypes'): string[] {
   return specNames(folder).map((name) => path.join(folder, `${name}.yaml`)).filter((file) => {
     const text = readSpecFile(file);
-    if (text === undefined || !Buffer.from(text).includes(type)) return false;
+    if (text === undefined || !maySay(Buffer.from(text).toString(), serves, type)) return false;
     const root = parseSpec(text, file).document?.root;
     return root !== undefined && readHeader(root)[serves].includes(type);
   });
