@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describeAdapter, findAdapter, type AdapterReport } from './adapter.ts';
 import { WebGpuBackend, type WebGpuOptions } from './backend.ts';
 import { deviceError } from './errors.ts';
+import { withoutNativeOutput } from './native-output.ts';
 
 export interface GpuHandle {
   readonly gpu: GPU;
@@ -10,12 +11,21 @@ export interface GpuHandle {
   release(): void;
 }
 
-/** Opens Dawn; undefined where the package has no binary for this platform. `options` are Dawn's, such as `backend=vulkan`. */
-export async function openNodeGpu(options: readonly string[] = []): Promise<GpuHandle | undefined> {
+/**
+ * Opens Dawn; undefined where the package has no binary for this platform. `options` are Dawn's, such as `backend=vulkan`. `messages`:
+ * whether what Dawn and the driver say while they look for adapters may appear on standard error.
+ */
+export async function openNodeGpu(options: readonly string[] = [], messages = false): Promise<GpuHandle | undefined> {
   let instance: GPU | undefined;
   try {
     const { create } = await import('webgpu');
-    instance = create([...options]);
+    const made = create([...options]);
+    if (!messages) {
+      // Adapters are looked for before the call returns.
+      const request = made.requestAdapter.bind(made);
+      made.requestAdapter = (wanted) => withoutNativeOutput(() => request(wanted));
+    }
+    instance = made;
   } catch {
     return undefined;
   }
@@ -44,7 +54,7 @@ export function mayHaveHardwareGpu(platform: NodeJS.Platform = process.platform)
 
 /** The WebGPU backend on this machine's best adapter. Throws PeelError (exit 13) where there is none. */
 export async function openWebGpu(options: Omit<WebGpuOptions, 'gpu' | 'release'> = {}): Promise<WebGpuBackend> {
-  const handle = await openNodeGpu();
+  const handle = await openNodeGpu([], options.debug !== undefined);
   if (!handle) throw deviceError('E901', `WebGPU has no binary for ${process.platform} on ${process.arch}`, 'use --device cpu');
   return WebGpuBackend.open({ gpu: handle.gpu, release: handle.release, ...options });
 }
