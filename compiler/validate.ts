@@ -1,15 +1,11 @@
 /** The schema, applied to a spec, and its complaints in our words. The schema is ours and trusted; nothing of a user's is ever compiled. */
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ErrorObject } from 'ajv/dist/2020.js';
-import schema from '../schema/spec.schema.json' with { type: 'json' };
 import type { Diagnostic } from './diagnostics.ts';
 import { nearest } from './nearest.ts';
 import { shorten } from './parse.ts';
+import { check } from './schema-check.ts';
 import { diagnosticAt, nodeAt, placeOf, plainValue, pointer } from './source.ts';
 import type { SourceNode } from './source.ts';
-
-const ajv = new Ajv2020({ code: { optimize: false }, allErrors: true, verbose: true, messages: false, strict: true, strictTypes: false, strictRequired: false, strictTuples: false, allowUnionTypes: true, keywords: ['expression'] });
-const check = ajv.compile(schema);
 
 /** Complaints put into words; more than are ever shown, so that errors of a kind are not crowded out. */
 const MOST_TRANSLATED = 200;

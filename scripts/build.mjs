@@ -34,6 +34,18 @@ export function isStale() {
   }
 }
 
+/** The code of compiler/schema-check.ts with the schema compiled. */
+async function schemaCheck() {
+  const { Ajv2020 } = await import('ajv/dist/2020.js');
+  const { default: standalone } = await import('ajv/dist/standalone/index.js');
+  const read = (file) => JSON.parse(fs.readFileSync(path.join(root, 'schema', file), 'utf8'));
+  const ajv = new Ajv2020({ ...read('ajv.json'), code: { source: true, esm: true } });
+  const code = (standalone.default ?? standalone)(ajv, ajv.compile(read('spec.schema.json')))
+    .replaceAll('require("ajv/dist/runtime/ucs2length").default', '((text) => [...text].length)');
+  if (code.includes('require(')) throw new Error('the compiled schema needs a part of ajv that the bundle has not');
+  return { contents: `${code}\nexport { validate as check };`, loader: 'js' };
+}
+
 export async function build() {
   const now = stamp();
   const { build: bundle } = await import('esbuild');
@@ -41,7 +53,7 @@ export async function build() {
   const result = await bundle({
     absWorkingDir: root, entryPoints: entries, outdir: 'dist', outbase: '.', bundle: true, packages: 'external', platform: 'node',
     target: 'node20', format: 'esm', sourcemap: 'linked', sourcesContent: false, write: false, logLevel: 'error', legalComments: 'none',
-    loader: { '.json': 'json' },
+    loader: { '.json': 'json' }, plugins: [{ name: 'schema', setup: (on) => on.onLoad({ filter: /compiler[\\/]schema-check\.ts$/ }, schemaCheck) }],
   });
   for (const file of result.outputFiles) writeWhole(file.path, file.contents);
   writeWhole(stampFile, now);

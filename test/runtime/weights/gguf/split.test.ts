@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it, test } from 'vitest';
 import { formatDiagnostic } from '../../../../compiler/diagnostics.ts';
 import { openGguf, readMetadata } from '../../../../runtime/weights/gguf/split.ts';
 import { readTensor } from '../../../../runtime/weights/safetensors.ts';
-import { Bytes, f32Tensor, ggufFile, text, u32, type TensorText, type Value } from '../../../support/gguf-file.ts';
+import { type Bytes, f32Tensor, ggufFile, text, u32, type TensorText, type Value } from '../../../support/gguf-file.ts';
 import { problemsOf, temporaryFolder } from '../files.ts';
 
 const folder = temporaryFolder();
