@@ -60,6 +60,7 @@ export interface CommonFlags {
   readonly device?: DeviceName;
   readonly threads?: number;
   readonly context?: number;
+  readonly exact?: boolean;
 }
 
 export function modelOptions(command: Command): Command {
@@ -81,7 +82,8 @@ export function deviceOptions(command: Command, withDevice = true): Command {
   if (withDevice) command.addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
   return command
     .option('--threads <n>', 'worker threads of the cpu backend', wholeNumber(1, 8))
-    .option('--context <n>', 'most tokens of a sequence', wholeNumber(1, 1 << 24));
+    .option('--context <n>', 'most tokens of a sequence', wholeNumber(1, 1 << 24))
+    .option('--exact', 'keep the inputs of products with quantised weights in f32, instead of rounding them to 8 bits');
 }
 
 /** What the library takes, from the flags. */
@@ -97,10 +99,10 @@ export function toModelOptions(path: string, flags: CommonFlags): ModelOptions {
   };
 }
 
-export function toSessionOptions(flags: CommonFlags): { device?: DeviceName; threads?: number; context?: number; debug?: (text: string) => void } {
+export function toSessionOptions(flags: CommonFlags): { device?: DeviceName; threads?: number; context?: number; exact?: boolean; debug?: (text: string) => void } {
   return {
     ...(flags.device === undefined ? {} : { device: flags.device }), ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-    ...(flags.context === undefined ? {} : { context: flags.context }),
+    ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.exact === undefined ? {} : { exact: flags.exact }),
     ...(process.env.PEEL_DEBUG ? { debug: (text: string): void => { process.stderr.write(`${text}\n`); } } : {}),
   };
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { ExitCode } from '../compiler/diagnostics.ts';
 import { chatCommand } from './commands/chat.ts';
+import { benchCommand } from './commands/bench.ts';
 import { checkCommand } from './commands/check.ts';
 import { diffCommand } from './commands/diff.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -30,9 +31,10 @@ Examples:
   $ peel check my-model.yaml                        everything that is wrong with a spec
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
   $ peel diff ./llama --against golden.safetensors  compare with a recording
+  $ peel bench ./model.gguf                         how fast it runs here
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
-  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand]) {
+  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand, benchCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
   return root;

@@ -139,8 +139,10 @@ export class LoadedModel {
     const capacity = this.capacity(all);
     const { backend, reason } = await openDevice(all);
     let executor: Executor;
+    let plan: ExecutionPlan | undefined;
     try {
-      executor = backend ? await backend.load(this.plan(backend.target, all), this.weights, reason) : await referenceBackend.load(this.graph, this.weights, reason);
+      plan = backend && this.plan(backend.target, all);
+      executor = backend && plan ? await backend.load(plan, this.weights, reason) : await referenceBackend.load(this.graph, this.weights, reason);
     } catch (error) {
       await backend?.dispose();
       throw error;
@@ -152,7 +154,7 @@ export class LoadedModel {
         await executor.dispose();
         await backend?.dispose();
       },
-    }, this.sessionModel(), capacity, (ids) => this.explainNotFinite(ids));
+    }, this.sessionModel(), capacity, (ids) => this.explainNotFinite(ids), plan);
     this.sessions.add(session);
     return session;
   }

@@ -1,6 +1,6 @@
 /** One sequence on a loaded model: prompts in chunks, logits for ids, generation. */
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
-import type { Capacity } from '../compiler/plan.ts';
+import type { Capacity, ExecutionPlan } from '../compiler/plan.ts';
 import type { DeviceReport, Executor, StepResult } from './backend.ts';
 import type { GeneratedToken, GenerateOptions, StopReason } from './generation/options.ts';
 import { generateTokens, takeTurn, type Sequence } from './generation/tokens.ts';
@@ -43,6 +43,8 @@ export class Session implements Sequence {
   constructor(
     private readonly executor: Executor, readonly model: SessionModel, private readonly capacity: Capacity,
     private readonly explain?: (ids: readonly number[]) => Promise<Diagnostic | undefined>,
+    /** What runs a step, where a plan does. */
+    readonly plan?: ExecutionPlan,
   ) {}
 
   /** What runs the model, and why. */

@@ -5,7 +5,7 @@ import { loadModel } from '../../runtime/model.ts';
 import { Conversation } from '../chat/conversation.ts';
 import { chatLoop } from '../chat/loop.ts';
 import { chainHelp, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
-import { deviceOptions, modelOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
+import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { note } from '../output.ts';
 import { progress } from '../progress.ts';
 import type { Finish } from '../program.ts';
@@ -18,7 +18,7 @@ interface ChatFlags extends CommonFlags, GenerationFlags {
 
 export function chatCommand(finish: Finish): Command {
   const command = new Command('chat').description('Talk with a model, in its own chat template.').argument('<model>', 'folder, file, or name');
-  modelOptions(command)
+  quantiseOptions(modelOptions(command))
     .option('--system <text>', 'a system message in front of the conversation')
     .option('--max-tokens <n>', 'most tokens of a reply', wholeNumber(1), 1024);
   generationOptions(command);

@@ -8,7 +8,7 @@ beforeAll(prepare);
 
 describe('peel', () => {
   it('has help with examples for every command', async () => {
-    const commands = ['run', 'chat', 'check', 'plan', 'graph', 'diff', 'eval'];
+    const commands = ['run', 'chat', 'check', 'plan', 'graph', 'diff', 'eval', 'bench'];
     for (const ran of await Promise.all(commands.map((c) => peel(c, '--help')))) {
       expect(ran.code).toBe(0);
       expect(ran.out).toMatch(/Examples?:\n {2}\$ peel/);
@@ -70,5 +70,18 @@ describe('peel', () => {
     expect([plan.kind, plan.target.device, plan.kernels.length > 5]).toEqual(['plan', 'webgpu', true]);
     expect(graph.out).toBe((await peel('graph', llama)).out);
     expect(all.out.match(/(?<=^=== )\S+/gm)).toEqual(['model', 'graph', ...graphPasses.map((p) => p.name), 'schedule', ...kernelPasses.map((p) => p.name)]);
+  });
+
+  it('bench measures prefill and decode, and quantises', async () => {
+    const args = ['bench', 'nano-llama', '--device', 'cpu', '--threads', '1', '--rounds', '2', '--prompt', '16', '--decode', '4', '--context', '24'];
+    const [text, json] = await Promise.all([peel(...args), peel(...args, '--quantize', 'q8_0', '--keep', 'layers.0.*', '--json')]);
+    expect(text.code).toBe(0);
+    expect(text.out).toMatch(/^llama on cpu: .*\nprefill of 16: .* GFLOP\/s .*\ndecode after 24: .* GB\/s of .* a token .*\nreading alone: .* GB\/s on 1 thread; decode has \d+ % of it\ncold: .*\nmemory: .*\nkernels: .* linear/);
+    const report = JSON.parse(json.out) as { decode: { past: number; tokensPerSecond: number; times: { count: number } }; prefill: { tokens: number }; quantisation: { weights: number; kept: string[] } };
+    expect([report.prefill.tokens, report.decode.past, report.decode.times.count, report.quantisation.weights, report.quantisation.kept.length]).toEqual([16, 24, 8, 36, 7]);
+    expect(report.decode.tokensPerSecond).toBeGreaterThan(0);
+    const alone = await peel('bench', 'nano-llama', '--keep', 'output.*');
+    expect(alone.code).toBe(2);
+    expect(alone.err).toMatch(/E012 .*--keep goes with --quantize/);
   });
 });
