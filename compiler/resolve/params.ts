@@ -130,8 +130,13 @@ function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, wi
   }
   if (sources.gguf) {
     for (const key of metadataKeys(param, sources.gguf)) {
-      const value = toParamValue(sources.gguf[key]);
+      const given = sources.gguf[key];
+      const value = toParamValue(given);
       if (value !== undefined && value !== null) return typed(reporter, param, value, `the metadata ${key}`);
+      if (given !== undefined) {
+        reporter.report(param.entry.key, 'E504', param.path, `the metadata ${key} is ${String(given).slice(0, 40)}, which is no number to compute with`);
+        return { value: undefined };
+      }
     }
   }
   return undefined;

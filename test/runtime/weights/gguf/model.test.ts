@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it, test } from 'vitest';
 import { formatDiagnostic, PeelError } from '../../../../compiler/diagnostics.ts';
 import { checkModel } from '../../../../runtime/check.ts';
 import { loadModel } from '../../../../runtime/model.ts';
-import { bool, f32, f32Tensor, ggufFile, text, texts, u32, type TensorText, type Value } from '../../../support/gguf-file.ts';
+import { bool, f32, f32Tensor, ggufFile, text, texts, u32, u32s, u64, type TensorText, type Value } from '../../../support/gguf-file.ts';
 import { temporaryFolder } from '../files.ts';
 
 const folder = temporaryFolder();
@@ -105,6 +105,10 @@ describe('a file that does not fit', () => {
   test('metadata of a wrong type', async () => {
     expect(await failure(write('type.gguf', { 'llama.embedding_length': text('32') }))).toMatch(/^10 .*E402 .*`dim` must be a number, but is the text '32'/s);
   });
+  test('numbers that are none', async () => {
+    expect(await failure(write('nan.gguf', { 'llama.attention.layer_norm_rms_epsilon': f32(NaN) }))).toMatch(/^10 .*E504 .*llama.attention.layer_norm_rms_epsilon is NaN, which is no number to compute with/);
+    expect(await failure(write('big.gguf', { 'llama.context_length': u64(2n ** 64n - 1n) }))).toMatch(/^10 .*E504 .*llama.context_length is 18446744073709551615/);
+  });
   test('metadata that nothing accounts for, or that the spec does not describe', async () => {
     const found = await messages(write('keys.gguf', { 'llama.atention.head_count': u32(4), 'other.thing': u32(1), 'llama.attention.causal': bool(0) }));
     expect(found).toEqual([
@@ -124,5 +128,19 @@ describe('a file that does not fit', () => {
     const file = write('options.gguf');
     expect(await failure(file, { weights: file })).toMatch(/^2 .*E010 .*--weights goes with a spec/);
     expect(await failure('no-such-file.gguf')).toMatch(/^14 .*E721 .*no such file/);
+  });
+
+  const extremes: readonly (readonly [string, Value])[] = [
+    ['0', u32(0)], ['1', u32(1)], ['3', u32(3)], ['2^31', u32(2 ** 31)], ['2^32 - 1', u32(2 ** 32 - 1)], ['2^64 - 1', u64(2n ** 64n - 1n)], ['-1', (b) => b.u32(5).u32(-1)], ['NaN', f32(NaN)], ['infinity', f32(Infinity)],
+    ['1.5', f32(1.5)], ['a text', text('x')], ['true', bool(1)], ['a list', u32s([2, 2])], ['no list', u32s([])], ['texts', texts(['a'])],
+  ];
+  const keys = Object.keys(metadata).filter((key) => key.startsWith('llama.'));
+  test.each(extremes)('every key as %s: problems in words, soon', async (_, value) => {
+    for (const key of keys) {
+      const { user } = process.cpuUsage();
+      const { diagnostics } = await checkModel({ path: write('extreme.gguf', { [key]: value }) });
+      expect(process.cpuUsage().user - user).toBeLessThan(2_000_000);
+      for (const diagnostic of diagnostics) expect(formatDiagnostic(diagnostic)).not.toMatch(/undefined|\[object|\n/);
+    }
   });
 });
