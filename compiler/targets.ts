@@ -9,7 +9,7 @@ const MiB = 1024 * 1024;
 export const targets = {
   cpu: {
     device: 'cpu', name: 'WebAssembly', maxBindingBytes: 4095 * MiB, maxBufferBytes: 4095 * MiB, maxStorageBuffers: 1024, maxWorkgroupSize: 1,
-    maxWorkgroupBytes: 0, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: false, formats: [],
+    maxWorkgroupBytes: 0, subgroups: false, f16: false, relaxedSimd: false, threads: 1, software: false, linearPrologue: true, int8Inputs: true, formats: everyFormat,
   },
   webgpu: {
     device: 'webgpu', name: 'WebGPU hardware', maxBindingBytes: 1024 * MiB, maxBufferBytes: 2048 * MiB, maxStorageBuffers: 8, maxWorkgroupSize: 256,

@@ -36,7 +36,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
   return {
     target: { ...targets.cpu, relaxedSimd, threads, int8Inputs: targets.cpu.int8Inputs && options.exact !== true },
     async load(plan, weights, reason) {
-      const map = placeBuffers(plan);
+      const map = placeBuffers(plan, { relaxedSimd });
       const program = writeProgram(plan, map, threads, { relaxedSimd });
       const memory = allocate(program.pages, plan);
       const module = await WebAssembly.compile(program.bytes);

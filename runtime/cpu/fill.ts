@@ -1,6 +1,10 @@
 /** Brings weights and constants into memory, those of products in block order; large ones by parts, so that no second copy of them is ever whole. */
+import { InternalError } from '../../compiler/diagnostics.ts';
 import type { WeightProvider } from '../backend.ts';
-import { blockRows, storedElements } from './layout.ts';
+import { halfValues } from '../weights/gguf/decode.ts';
+import { packCells } from './cells.ts';
+import { orderOf } from './emit/cell-products.ts';
+import { blockRows, isCells, isPacked, packHalves, storedBytes, storedElements, type Packed } from './layout.ts';
 import { packAlone, type Pack } from './packer.ts';
 import type { MemoryMap, PlacedBuffer } from './place.ts';
 
@@ -15,9 +19,11 @@ export interface FillOptions {
 
 export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, options: FillOptions = {}): Promise<void> {
   const { part = defaultPart, pack = packAlone(memory) } = options;
+  const halves = [...map.buffers.values()].some((b) => isCells(b.format)) ? halfValues() : new Float32Array(0);
   for (const placed of map.buffers.values()) {
     const { buffer } = placed;
     if (buffer.role === 'constant') fillConstant(memory, placed, buffer.data ?? []);
+    else if (buffer.role === 'weight' && isPacked(placed.format)) await fillPacked(memory, placed, placed.format, weights, part, halves);
     else if (buffer.role === 'weight') await fillWeight(memory, placed, weights, part, pack);
   }
 }
@@ -51,4 +57,26 @@ async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format,
     return;
   }
   for (let from = 0; from < rows; from += step) put(await weights.readRows(buffer.name, from, Math.min(rows, from + step)), from);
+}
+
+/** A weight that stays as short as it is in its file: its rows come as they are stored, a part at a time, and go into their blocks. */
+async function fillPacked(
+  memory: WebAssembly.Memory, { buffer, address, capacity }: PlacedBuffer, format: Packed, weights: WeightProvider, part: number, halves: Float32Array,
+): Promise<void> {
+  if (!weights.readStored) throw new InternalError('cpu', `${buffer.name} is planned as ${format.packed}, which its provider does not have`);
+  const rows = capacity[capacity.length - 2] ?? 1;
+  const k = capacity[capacity.length - 1] ?? 1;
+  const matrices = capacity.slice(0, -2).reduce((product, d) => product * d, 1);
+  const matrixBytes = storedBytes([rows, k], format);
+  const blockBytes = storedBytes([blockRows, k], format);
+  const step = Math.max(blockRows, Math.floor(part / k / blockRows) * blockRows);
+  for (let m = 0; m < matrices; m++) {
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(rows, from + step);
+      const stored = await weights.readStored(buffer.name, m * rows + from, m * rows + to);
+      const target = new Uint8Array(memory.buffer, address + m * matrixBytes + (from / blockRows) * blockBytes, Math.ceil((to - from) / blockRows) * blockBytes);
+      if (isCells(format)) packCells(format.packed, orderOf(format.kind), stored, k, target, halves);
+      else packHalves(stored, k, target);
+    }
+  }
 }

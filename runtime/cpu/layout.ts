@@ -1,4 +1,6 @@
 /** Where the elements of a buffer lie in memory. */
+import { cellBytes, type CellFormat } from './cells.ts';
+import type { CellKind } from './emit/cell-products.ts';
 import { add, div, indexKey, int, mod, mul } from '../../compiler/kernels/index-expression.ts';
 import { simplifyIndex, type Extents } from '../../compiler/kernels/simplify-index.ts';
 import type { DimName, Index, Shape } from '../../compiler/kernels/scalar.ts';
@@ -8,14 +10,25 @@ import type { DimName, Index, Shape } from '../../compiler/kernels/scalar.ts';
  * rows: row-major. blocks: the matrix's rows in blocks of 8, and in a block the 8 elements of one column side by side, so that a
  * product reads one sequential stream and needs no horizontal sums: element (n, k) of [N, K] is at ((n / 8) K + k) 8 + n % 8, and
  * the last block is filled up with zeros. A stack of matrices [groups, N, K] is one such block list after another.
+ * Packed: 16-bit numbers in the same blocks, or quantised numbers in cells (cells.ts), in the order of words that their products need.
  */
-export type Format = 'rows' | 'blocks';
+export type Packed = { readonly packed: 'f16' | 'bf16' } | { readonly packed: CellFormat; readonly kind: CellKind };
+export type Format = 'rows' | 'blocks' | Packed;
 export const blockRows = 8;
 
-/** Elements that a buffer of this shape takes, padding included. */
+export const isPacked = (format: Format): format is Packed => typeof format === 'object';
+export const isCells = (format: Format): format is Exclude<Packed, { packed: 'f16' | 'bf16' }> => typeof format === 'object' && 'kind' in format;
+
+/** Bytes that a buffer of this shape takes, padding included. */
+export function storedBytes(shape: readonly number[], format: Format): number {
+  if (isCells(format)) return cellBytes(format.packed, shape);
+  return isPacked(format) ? 2 * storedElements(shape, 'blocks') : 4 * storedElements(shape, format);
+}
+
+/** Elements that a buffer of this shape takes, padding included; of packed ones, those that it stands for. */
 export function storedElements(shape: readonly number[], format: Format): number {
   const count = shape.reduce((product, d) => product * d, 1);
-  if (format === 'rows') return count;
+  if (format !== 'blocks') return count;
   const rows = shape[shape.length - 2] ?? 1;
   return (count / rows) * Math.ceil(rows / blockRows) * blockRows;
 }
@@ -77,5 +90,18 @@ export function packBlocks(source: Float32Array, target: Float32Array, shape: re
         for (let i = 0, at = block + r; i < k; i++, at += blockRows) target[at] = source[row + i] as number;
       }
     }
+  }
+}
+
+/** Brings rows of 16-bit numbers into blocks. `target` is zero where nothing is written. */
+export function packHalves(source: Uint8Array, k: number, target: Uint8Array): void {
+  // A copy where the rows do not begin at an even byte.
+  const even = source.byteOffset % 2 === 0 ? source : source.slice();
+  const from = new Uint16Array(even.buffer, even.byteOffset, even.byteLength / 2);
+  const to = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
+  const rows = from.length / k;
+  for (let row = 0; row < rows; row++) {
+    const block = Math.floor(row / blockRows) * blockRows * k + (row % blockRows);
+    for (let i = 0; i < k; i++) to[block + i * blockRows] = from[row * k + i] as number;
   }
 }

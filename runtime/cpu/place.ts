@@ -4,8 +4,10 @@ import { largest } from '../../compiler/memory.ts';
 import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import { control } from './control.ts';
+import { cellKind } from './emit/cell-products.ts';
 import type { BufferInfo } from './emit/kernel.ts';
-import { storedElements, type Format } from './layout.ts';
+import { storedBytes, type Format } from './layout.ts';
+import type { Features } from './simd.ts';
 
 /** Room around every buffer, for vectors that are partly outside it. */
 const margin = 64;
@@ -21,15 +23,19 @@ export interface MemoryMap {
   readonly end: number;
 }
 
-/** Weights that some product reads are stored in blocks, whoever else reads them (a tied embedding). */
-function formats(plan: ExecutionPlan): ReadonlyMap<BufferId, Format> {
-  const inBlocks = new Map<BufferId, Format>();
-  for (const kernel of plan.kernels) if (kernel.kind === 'linear') for (const w of kernel.weights) inBlocks.set(w.buffer, 'blocks');
-  return inBlocks;
+/** Weights that some product reads are stored in blocks, whoever else reads them (a tied embedding); those that come in a shorter form, packed. */
+function formats(plan: ExecutionPlan, features: Features): ReadonlyMap<BufferId, Format> {
+  const found = new Map<BufferId, Format>();
+  for (const kernel of plan.kernels) if (kernel.kind === 'linear') for (const w of kernel.weights) found.set(w.buffer, 'blocks');
+  for (const { id, format } of plan.buffers) {
+    if (format === 'f16' || format === 'bf16') found.set(id, { packed: format });
+    else if (format !== undefined && format !== 'f32') found.set(id, { packed: format, kind: cellKind(format, plan.target.int8Inputs, features) });
+  }
+  return found;
 }
 
-export function placeBuffers(plan: ExecutionPlan): MemoryMap {
-  const format = formats(plan);
+export function placeBuffers(plan: ExecutionPlan, features: Features): MemoryMap {
+  const format = formats(plan, features);
   const info = (buffer: Buffer): BufferInfo =>
     ({ buffer, format: format.get(buffer.id) ?? 'rows', capacity: buffer.shape.map((d) => largest(d, plan.capacity)) });
   const placements = new Map(plan.placements.map((p) => [p.buffer, p]));
@@ -38,7 +44,7 @@ export function placeBuffers(plan: ExecutionPlan): MemoryMap {
     const placement = placements.get(buffer.id);
     if (!placement) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) has no place`);
     const { capacity, format: stored } = info(buffer);
-    slotBytes.set(placement.slot, Math.max(slotBytes.get(placement.slot) ?? 0, 4 * storedElements(capacity, stored)));
+    slotBytes.set(placement.slot, Math.max(slotBytes.get(placement.slot) ?? 0, storedBytes(capacity, stored)));
   }
   let next: number = control.end;
   const slots = new Map<number, number>();

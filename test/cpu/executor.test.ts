@@ -205,7 +205,7 @@ test('layers of the same shape share their code', () => {
   const plan = (count: number): { functions: number; bytes: number } => {
     const target = { device: 'cpu' as const, name: 'test', maxBindingBytes: 1e9, maxBufferBytes: 1e9, maxStorageBuffers: 64, maxWorkgroupSize: 1, maxWorkgroupBytes: 0, subgroups: false, f16: false, relaxedSimd: false, threads: 2, software: false, linearPrologue: true, int8Inputs: false, formats: [] };
     const made = buildPlan(layers(count, 45), target, { maxTokens: 16, context: 64, maxLogitRows: 16 });
-    const program = writeProgram(made, placeBuffers(made), 2, { relaxedSimd: false });
+    const program = writeProgram(made, placeBuffers(made, { relaxedSimd: false }), 2, { relaxedSimd: false });
     return { functions: program.kernelFunctions, bytes: program.bytes.length };
   };
   expect(plan(30).functions).toBe(plan(3).functions);

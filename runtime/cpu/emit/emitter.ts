@@ -27,6 +27,8 @@ export interface Element {
   readonly count: I32;
   /** Whether every point of the loops is known to be within the buffer. */
   readonly safe: boolean;
+  /** For elements that are packed with others: reads the one of this number (a local), `base` aside. */
+  readonly read?: (number: I32) => F32;
 }
 
 /** What an axis is at the moment: its value, and its extent for the algebra. */
@@ -171,6 +173,13 @@ export class Emitter {
 
   // Addresses
 
+  /** The number of an element; that of the first where it would be outside. */
+  private number(element: Element): I32 {
+    const number = this.f.let(this.linear(element.linear));
+    if (!this.needsGuard(element)) return number;
+    return this.f.let(choose(op('i32.lt_u', sub(number, element.low), element.count), number, element.low));
+  }
+
   /** The byte address of an element (of lane 0). `wide`: four elements are touched from there on. */
   address(element: Element, wide: boolean): I32 {
     const { base, linear } = element;
@@ -261,6 +270,7 @@ export class Emitter {
   }
 
   private loadScalar(element: Element): F32 {
+    if (element.read) return element.read(this.number(element));
     const address = this.address(element, false);
     return element.dtype === 'i32' ? op('f32.convert_i32_s', load('i32.load', address)) : load('f32.load', address);
   }
@@ -324,9 +334,10 @@ export class Emitter {
   private loadVector(element: Element, lanes: LaneAxis, at: (lane: number) => Element): V128 {
     const stride = linearLaneStride(element.linear, lanes, this.extents);
     const guarded = this.guarded && !element.safe;
-    if (element.dtype === 'f32' && stride === 0) return load('v128.load32_splat', this.address(element, false));
-    if (element.dtype === 'f32' && stride === 1) return load('v128.load', this.address(element, true));
-    if (element.dtype === 'f32' && stride !== undefined && stride > 0 && !guarded) {
+    const plain = element.dtype === 'f32' && !element.read;
+    if (plain && stride === 0) return load('v128.load32_splat', this.address(element, false));
+    if (plain && stride === 1) return load('v128.load', this.address(element, true));
+    if (plain && stride !== undefined && stride > 0 && !guarded) {
       const address = this.f.let(this.address(element, false));
       let value = load('v128.load32_zero', address);
       for (let l = 1; l < 4; l++) value = lane('f32x4.replace_lane', l, value, load('f32.load', address, 4 * stride * l));
@@ -380,7 +391,7 @@ export class Emitter {
 
   /** Computes the part of an element's address that a loop over `axis` does not move. */
   fixAddress(element: Element, axis: number): void {
-    if (this.needsGuard(element)) return;
+    if (this.needsGuard(element) || element.read) return;
     const { fixed } = this.split(element.linear, [axis]);
     if (fixed.every((t) => this.isBound(indexAxes(t.index)))) this.fixedAddress(element, fixed);
   }

@@ -2,12 +2,13 @@
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import type { Buffer, BufferId, Kernel } from '../../../compiler/kernels/types.ts';
 import type { Dim, DimName, Index } from '../../../compiler/kernels/scalar.ts';
-import { linearize, storedElements, type Format } from '../layout.ts';
+import { isPacked, linearize, storedElements, type Format, type Packed } from '../layout.ts';
 import type { MathLibrary } from '../math/library.ts';
-import type { FunctionBuilder } from '../wasm/function.ts';
-import { i32, load, type I32 } from '../wasm/value.ts';
+import { call, type FunctionBuilder } from '../wasm/function.ts';
+import { i32, load, op, type F32, type I32 } from '../wasm/value.ts';
 import { staysWithin } from './bounds.ts';
 import { Emitter, type Element } from './emitter.ts';
+import { paddedRow } from './packed-element.ts';
 import type { ProductLibrary } from './products.ts';
 import type { RowLibrary } from './rows.ts';
 
@@ -59,6 +60,17 @@ export function makeEmitter(site: KernelSite, kernel: Pick<Kernel, 'sources'>): 
 export function bufferElement(site: KernelSite, e: Emitter, id: BufferId, index: readonly Index[]): Element {
   const { buffer, format, capacity } = site.info(id);
   const safe = buffer.shape.every((d, n) => staysWithin(index[n] ?? { op: 'int', value: 0 }, d, e.extents));
-  const linear = linearize(index, buffer.shape, format, e.extents);
-  return { name: `b${id}`, base: site.base(id), linear, dtype: buffer.dtype, low: i32(0), count: i32(storedElements(capacity, format)), safe };
+  const linear = linearize(index, buffer.shape, isPacked(format) ? 'rows' : format, e.extents);
+  const read = isPacked(format) ? packedReader(site, id, format, capacity) : undefined;
+  return { ...(read ? { read } : {}), name: `b${id}`, base: site.base(id), linear, dtype: buffer.dtype, low: i32(0), count: i32(storedElements(capacity, format)), safe };
+}
+
+/** Reads an element of a packed matrix by its number in rows. */
+function packedReader(site: KernelSite, id: BufferId, format: Packed, capacity: readonly number[]): (number: I32) => F32 {
+  const rows = capacity[capacity.length - 2] ?? 1;
+  const k = i32(capacity[capacity.length - 1] ?? 1);
+  return (number) => {
+    const row = site.f.let(op('i32.div_u', number, k));
+    return call(site.products.element(format), site.base(id), paddedRow(row, rows), op('i32.rem_u', number, k), k);
+  };
 }

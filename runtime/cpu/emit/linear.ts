@@ -9,13 +9,14 @@ import { numberReduceAxes } from '../../../compiler/kernels/scalar-expression.ts
 import type { Extents } from '../../../compiler/kernels/simplify-index.ts';
 import type { LinearKernel } from '../../../compiler/kernels/types.ts';
 import type { Index } from '../../../compiler/kernels/scalar.ts';
-import { blockRows } from '../layout.ts';
+import { blockRows, isCells, storedBytes, type Format } from '../layout.ts';
 import type { Local } from '../wasm/function.ts';
 import { add, choose, i32, load, mul, op, sub, type I32 } from '../wasm/value.ts';
 import type { Emitter } from './emitter.ts';
 import { bufferElement, makeEmitter, type KernelSite } from './kernel.ts';
 import { linearLaneStride } from './lanes.ts';
 import { emitLoops, type Loop, type Target } from './loops.ts';
+import { runLayout } from './quantise.ts';
 import { blockOfReductions, splitAxis } from './split-axis.ts';
 import { reduceAxes } from './nest.ts';
 
@@ -37,21 +38,53 @@ export interface LinearPlan {
   readonly chunk: number;
   /** The input is read where it lies rather than computed into scratch. */
   readonly direct: boolean;
+  /** Where a chunk's rows are in scratch memory, in the forms that the weights' products need. */
+  readonly floats: Region;
+  readonly bytes: Region;
+  readonly words: Region;
+  readonly sums: number;
   readonly rowCapacity: number;
   readonly scratchBytes: number;
 }
 
-function planLinear(kernel: LinearKernel, direct: boolean, rowCapacity: number): LinearPlan {
+/** Rows in scratch memory; `stride` 0: all are in the same place, one after the other. `used`: some product reads them. */
+interface Region {
+  readonly at: number;
+  readonly stride: number;
+  readonly used: boolean;
+}
+
+/** What a product with this weight reads of the input. */
+type InputForm = 'floats' | 'bytes' | 'words';
+const inputForm = (format: Format): InputForm => (isCells(format) ? format.kind : 'floats');
+const inputBits = { bytes: 8, words: 16 } as const;
+
+function planLinear(kernel: LinearKernel, direct: boolean, rowCapacity: number, formats: readonly Format[]): LinearPlan {
   const n = columns(kernel);
   const sections = sectionsOf(kernel);
   const granule = kernel.granule / gcd(kernel.granule, sections);
   const quantum = Math.min((granule * blockRows) / gcd(granule, blockRows), roundUp(n, blockRows));
-  const panel = Math.min(Math.max(quantum, Math.floor(panelBytes / (4 * kernel.k * sections) / quantum) * quantum), roundUp(n, quantum));
+  const rowBytes = Math.max(...formats.map((format) => storedBytes([blockRows, kernel.k], format))) / blockRows;
+  const panel = Math.min(Math.max(quantum, Math.floor(panelBytes / (rowBytes * sections) / quantum) * quantum), roundUp(n, quantum));
+  const forms = new Set(formats.map(inputForm));
+  const rounded = forms.has('bytes') || forms.has('words');
+  const where = direct && !rounded;
   const fitting = Math.floor(chunkBytes / (4 * kernel.k) / 4) * 4;
-  const most = kernel.group === 'expert' ? (direct ? 4096 : 256) : 64;
-  const chunk = Math.max(4, Math.min(most, direct ? most : Math.max(16, fitting), roundUp(rowCapacity, 4)));
-  const scratchBytes = (direct ? 0 : roundUp(4 * chunk * kernel.k, 64)) + 4 * sections * sectionBytes(panel) + (kernel.group === 'expert' ? 8 * chunk : 0) + 64;
-  return { quantum, panel, chunk, direct, rowCapacity, scratchBytes };
+  const most = kernel.group === 'expert' ? (where ? 4096 : 256) : 64;
+  const chunk = Math.max(4, Math.min(most, where ? most : Math.max(16, fitting), roundUp(rowCapacity, 4)));
+  let end = 0;
+  const region = (used: boolean, stride: number, rows: number): Region => {
+    const at = end;
+    end += roundUp(stride * rows, 64);
+    return { at, stride: rows > 1 ? stride : 0, used };
+  };
+  // Floats that nothing but a quantiser reads need the room of one row.
+  const needed = forms.has('floats');
+  const floats = region(needed, 4 * kernel.k, direct ? 0 : needed ? chunk : 1);
+  const runs = (form: 'bytes' | 'words'): Region => region(forms.has(form), (runLayout(inputBits[form]).bytes * kernel.k) / 32, forms.has(form) ? chunk : 0);
+  const [bytes, words] = [runs('bytes'), runs('words')];
+  const scratchBytes = end + 4 * sections * sectionBytes(panel) + (kernel.group === 'expert' ? 8 * chunk : 0) + 64;
+  return { quantum, panel, chunk, direct, rowCapacity, floats, bytes, words, sums: end, scratchBytes };
 }
 
 /** Interleaved weights are computed side by side, each into a section of its own; a column is then a row of each weight. */
@@ -60,6 +93,9 @@ const columns = (kernel: LinearKernel): number =>
   kernel.order === 'interleaved' ? (kernel.weights[0]?.rows ?? 0) : kernel.weights.reduce((sum, w) => sum + w.rows, 0);
 /** Bytes of a section of a row of sums: up to 7 more on either side where a panel begins or ends inside a block. */
 const sectionBytes = (panel: number): number => 4 * (panel + 2 * blockRows);
+
+/** Addresses of a row of the input, in the forms that there are. */
+type Inputs = Readonly<Record<InputForm, I32 | undefined>>;
 
 export function emitLinear(site: KernelSite, kernel: LinearKernel): { readonly scratchBytes: number } {
   const e = makeEmitter(site, kernel);
@@ -73,7 +109,6 @@ class LinearWriter {
   private readonly n: number;
   /** The axis after the row axes: k of the input, n of the stores. */
   private readonly axis: number;
-  private readonly inputs: I32;
   private readonly sums: I32;
   private readonly choices: I32;
   private readonly list: I32;
@@ -82,12 +117,11 @@ class LinearWriter {
     this.axis = kernel.rowShape.length;
     this.n = columns(kernel);
     const rowCapacity = kernel.rowShape.reduce<number>((product, d) => product * site.capacityOf(d), 1);
-    this.plan = planLinear(kernel, this.isDirect(), rowCapacity);
+    this.plan = planLinear(kernel, this.isDirect(), rowCapacity, kernel.weights.map((w) => site.info(w.buffer).format));
     const { f, scratch } = site;
-    this.sums = f.let(add(scratch, i32(this.plan.direct ? 0 : roundUp(4 * this.plan.chunk * kernel.k, 64))));
+    this.sums = f.let(add(scratch, i32(this.plan.sums)));
     this.choices = f.let(add(this.sums, i32(4 * this.rowBytes)));
     this.list = f.let(add(this.choices, i32(4 * this.plan.chunk)));
-    this.inputs = scratch;
   }
 
   /** Bytes of a row of sums, all sections. */
@@ -104,7 +138,7 @@ class LinearWriter {
     this.withRowAxes(kernel.rowShape.map(() => i32(0)), () => e.withAxis(this.axis, i32(0), kernel.k, () => {
       const element = e.resolver.source(e, source, index);
       // Alignment 1: side by side for any four neighbours, not only for aligned ones.
-      direct = element.dtype === 'f32' && linearLaneStride(element.linear, { axis: this.axis, align: 1 }, e.extents) === 1;
+      direct = element.dtype === 'f32' && !element.read && linearLaneStride(element.linear, { axis: this.axis, align: 1 }, e.extents) === 1;
     }));
     return direct;
   }
@@ -154,9 +188,9 @@ class LinearWriter {
     f.countedLoop(start, first, last, this.plan.chunk, () => {
       const after = f.let(add(start, i32(this.plan.chunk)));
       const end = f.let(choose(op('i32.lt_s', after, last), after, last));
-      if (!this.plan.direct) this.prologue(start, end, flat);
+      if (!this.plan.direct || this.plan.bytes.used || this.plan.words.used) this.prologue(start, end, flat);
       if (this.kernel.group === 'expert') this.experts(start, end, n0, n1);
-      else this.panels(start, end, n0, n1, head ?? i32(0), flat, (position) => this.inputAddress(position, start, flat));
+      else this.panels(start, end, n0, n1, head ?? i32(0), flat, (position) => this.inputs(position, position, start, flat));
     });
   }
 
@@ -184,31 +218,56 @@ class LinearWriter {
     bind(0);
   }
 
+  /** Rows start..end of the input into scratch memory, and rounded where products want them so. */
   private prologue(start: I32, end: I32, flat: (position: I32) => I32): void {
-    const { f } = this.site;
-    const { e, axis, kernel } = this;
+    const { f, products } = this.site;
+    const { e, kernel, plan } = this;
     const position = f.local('i32');
+    f.countedLoop(position, start, end, 1, () => e.scopes.within(() => {
+      const slot = f.let(sub(position, start));
+      const floats = f.let(plan.direct ? this.directAddress(flat(position)) : this.slotAddress(plan.floats, slot));
+      if (!plan.direct) this.computeRow(floats, flat(position));
+      for (const form of ['bytes', 'words'] as const) {
+        if (plan[form].used) f.run(products.quantise(inputBits[form]), floats, this.slotAddress(plan[form], slot), i32(kernel.k));
+      }
+    }));
+  }
+
+  private slotAddress(region: Region, slot: I32): I32 {
+    return add(add(this.site.scratch, i32(region.at)), mul(slot, i32(region.stride)));
+  }
+
+  private computeRow(target: I32, row: I32): void {
+    const { e, axis, kernel } = this;
     const value = numberReduceAxes(kernel.input, reduceAxes);
-    f.countedLoop(position, start, end, 1, () => {
-      const target = f.let(add(this.inputs, mul(sub(position, start), i32(4 * kernel.k))));
-      this.withRow(f.let(flat(position)), () => {
-        const loop: Loop = { axis, from: i32(0), to: i32(kernel.k), align: 16, extent: kernel.k };
-        const element = (index: readonly Index[]): ReturnType<Target['element']> =>
-          e.element('inputs', target, [{ index: index[0] ?? int(0), dims: [] }], 'f32', i32(0), i32(kernel.k), true);
-        emitLoops(e, [loop], [{ index: [{ op: 'axis', axis }], value, element }]);
-      });
+    this.withRow(this.site.f.let(row), () => {
+      const loop: Loop = { axis, from: i32(0), to: i32(kernel.k), align: 16, extent: kernel.k };
+      const element = (index: readonly Index[]): ReturnType<Target['element']> =>
+        e.element('inputs', target, [{ index: index[0] ?? int(0), dims: [] }], 'f32', i32(0), i32(kernel.k), true);
+      emitLoops(e, [loop], [{ index: [{ op: 'axis', axis }], value, element }]);
     });
   }
 
-  /** Where the input of a row begins. */
-  private inputAddress(position: I32, start: I32, flat: (position: I32) => I32): I32 {
+  /** Where each form of a row's input begins. `slotted`: the position whose place in scratch memory it has. */
+  private inputs(position: I32, slotted: I32, start: I32, flat: (position: I32) => I32): Inputs {
+    const { f } = this.site;
+    const { plan } = this;
+    const slot = f.let(sub(slotted, start));
+    const at = (form: InputForm): I32 | undefined => {
+      if (!plan[form].used) return undefined;
+      return f.let(form === 'floats' && plan.direct ? this.directAddress(flat(position)) : this.slotAddress(plan[form], slot));
+    };
+    return { floats: at('floats'), bytes: at('bytes'), words: at('words') };
+  }
+
+  /** Where the input of a row begins that is read where it lies. */
+  private directAddress(row: I32): I32 {
     const { f } = this.site;
     const { e, kernel } = this;
-    if (!this.plan.direct) return add(this.inputs, mul(sub(position, start), i32(4 * kernel.k)));
     if (kernel.input.op !== 'load') throw new InternalError('cpu', 'an input that is not a load is not direct');
     const { source, index } = kernel.input;
     const address = f.local('i32');
-    this.withRow(f.let(flat(position)), () => e.withAxis(this.axis, i32(0), kernel.k, () => {
+    this.withRow(f.let(row), () => e.withAxis(this.axis, i32(0), kernel.k, () => {
       f.set(address, e.address(e.resolver.source(e, source, index), false));
     }));
     return address;
@@ -240,8 +299,7 @@ class LinearWriter {
       });
       f.if(length, () => {
         const flat = (position: I32): I32 => load('i32.load', add(this.list, mul(position, i32(4))));
-        this.panels(i32(0), length, n0, n1, expert, flat, (position) =>
-          this.plan.direct ? this.inputAddress(position, start, flat) : this.inputAddress(f.let(flat(position)), start, (r) => r));
+        this.panels(i32(0), length, n0, n1, expert, flat, (position) => this.inputs(position, f.let(flat(position)), start, flat));
       });
     });
   }
@@ -254,7 +312,7 @@ class LinearWriter {
   }
 
   /** Panels of n0..n1 with rows start..end (positions) of one matrix. */
-  private panels(start: I32, end: I32, n0: I32, n1: I32, group: I32, flat: (position: I32) => I32, input: (position: I32) => I32): void {
+  private panels(start: I32, end: I32, n0: I32, n1: I32, group: I32, flat: (position: I32) => I32, input: (position: I32) => Inputs): void {
     const { f } = this.site;
     const from = f.local('i32');
     const position = f.local('i32');
@@ -264,11 +322,11 @@ class LinearWriter {
       f.countedLoop(position, start, end, 4, () => {
         const left = f.let(sub(end, position));
         const count = f.let(choose(op('i32.lt_s', left, i32(4)), left, i32(4)));
-        f.if(op('i32.eq', count, i32(1)), () => this.product([f.let(input(position))], from, to, group), () => {
+        f.if(op('i32.eq', count, i32(1)), () => this.product([input(position)], from, to, group), () => {
           // A row that is missing in the last tile is computed as its neighbour again, and not stored.
           const rows = [0, 1, 2, 3].map((m) => {
             const at = f.let(add(position, i32(m)));
-            return f.let(input(f.let(choose(op('i32.lt_s', at, end), at, sub(end, i32(1))))));
+            return input(f.let(choose(op('i32.lt_s', at, end), at, sub(end, i32(1)))));
           });
           this.product(rows, from, to, group);
         });
@@ -282,7 +340,7 @@ class LinearWriter {
   }
 
   /** The sums of rows times outputs from..to, matrix by matrix of those stacked along N. */
-  private product(rows: readonly I32[], from: I32, to: I32, group: I32): void {
+  private product(rows: readonly Inputs[], from: I32, to: I32, group: I32): void {
     const { f, products } = this.site;
     const { k } = this.kernel;
     let offset = 0;
@@ -290,8 +348,9 @@ class LinearWriter {
     const interleaved = this.kernel.order === 'interleaved';
     for (const weight of this.kernel.weights) {
       const { format } = this.site.info(weight.buffer);
-      if (format !== 'blocks') throw new InternalError('cpu', `a product with a weight in ${format} order`);
-      const groupBytes = roundUp(weight.rows, blockRows) * k * 4;
+      if (format === 'rows') throw new InternalError('cpu', 'a product with a weight in rows');
+      const blockBytes = storedBytes([blockRows, k], format);
+      const groupBytes = Math.ceil(weight.rows / blockRows) * blockBytes;
       const base = offset;
       const sectionStart = section * sectionBytes(this.plan.panel);
       const low = f.let(choose(op('i32.gt_s', from, i32(base)), sub(from, i32(base)), i32(0)));
@@ -299,12 +358,12 @@ class LinearWriter {
       const run = (): void => {
         const block = f.let(op('i32.shr_u', low, i32(3)));
         const blocks = sub(op('i32.shr_u', add(high, i32(blockRows - 1)), i32(3)), block);
-        const w = add(add(this.site.base(weight.buffer), mul(group, i32(groupBytes))), mul(block, i32(4 * blockRows * k)));
+        const w = add(add(this.site.base(weight.buffer), mul(group, i32(groupBytes))), mul(block, i32(blockBytes)));
         const column = sub(add(mul(block, i32(blockRows)), i32(base + blockRows)), from);
         const out = add(add(this.sums, i32(sectionStart)), mul(column, i32(4)));
-        const [x0, x1, x2, x3] = rows;
-        if (x0 && x1 && x2 && x3) f.run(products.tile(), x0, x1, x2, x3, w, i32(k), out, i32(this.rowBytes), blocks);
-        else if (x0) f.run(products.vector(), x0, w, i32(k), out, blocks);
+        const [x0, x1, x2, x3] = rows.map((row) => row[inputForm(format)]);
+        if (x0 && x1 && x2 && x3) f.run(products.tile(format), x0, x1, x2, x3, w, i32(k), out, i32(this.rowBytes), blocks);
+        else if (x0) f.run(products.vector(format), x0, w, i32(k), out, blocks);
       };
       f.if(op('i32.lt_s', low, high), run);
       if (interleaved) section++;

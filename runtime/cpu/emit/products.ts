@@ -1,47 +1,75 @@
 /**
- * The inner loops of products with f32 weights in block order (see layout.ts): functions shared by every linear kernel of a
- * module, so that they are compiled and optimised once. A quantised format brings functions of the same shape.
+ * The inner loops of products, by the form of the weights: functions shared by every linear kernel of a module, so that they are
+ * compiled and optimised once. Those of f32 weights in block order (see layout.ts) are here.
  */
+import { isCells, type Packed } from '../layout.ts';
 import { madd, type Features } from '../simd.ts';
 import type { FunctionBuilder, FunctionHandle, Local } from '../wasm/function.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { add, f32x4, i32, load, mul, op, type I32, type V128 } from '../wasm/value.ts';
+import { writeCellProduct } from './cell-products.ts';
+import { writeHalfProduct } from './half-products.ts';
+import { defineReadElement, type ReadElement } from './packed-element.ts';
+import { defineQuantise, type InputBits, type Quantise } from './quantise.ts';
 
-/** (x, w, k, out, blocks): out[8 b + r] = sum over i of x[i] w[b][i][r]. */
+/** (x, w, k, out, blocks): out[8 b + r] = sum over i of x[i] w[b][i][r]. x: f32, or what a quantiser gives, as the form needs. */
 export type VectorProduct = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
 /** (x0, x1, x2, x3, w, k, out, outStride, blocks): the same for four rows; row m's results are at out + m outStride (bytes). */
 export type TileProduct = FunctionHandle<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined>;
 
+/** What a weight's products are written for: f32 in blocks, or a packed form. */
+export type ProductFormat = 'blocks' | Packed;
+
+const keyOf = (format: ProductFormat): string => (format === 'blocks' ? 'f32' : isCells(format) ? `${format.packed} ${format.kind}` : format.packed);
+
 export class ProductLibrary {
-  private vectorHandle: VectorProduct | undefined;
-  private tileHandle: TileProduct | undefined;
+  private readonly vectors = new Map<string, VectorProduct>();
+  private readonly tiles = new Map<string, TileProduct>();
+  private readonly quantisers = new Map<InputBits, Quantise>();
+  private readonly elements = new Map<string, ReadElement>();
 
   constructor(private readonly module: ModuleBuilder, private readonly features: Features) {}
 
-  vector(): VectorProduct {
-    this.vectorHandle ??= this.define('vectorProduct', 1);
-    return this.vectorHandle;
-  }
-
-  tile(): TileProduct {
-    this.tileHandle ??= this.define('tileProduct', 4);
-    return this.tileHandle;
-  }
-
-  private define(name: string, rows: 1): VectorProduct;
-  private define(name: string, rows: 4): TileProduct;
-  private define(name: string, rows: 1 | 4): VectorProduct | TileProduct {
-    if (rows === 1) {
-      const f = this.module.function(name, ['i32', 'i32', 'i32', 'i32', 'i32'], undefined);
+  vector(format: ProductFormat): VectorProduct {
+    return made(this.vectors, keyOf(format), () => {
+      const f = this.module.function(`vectorProduct ${keyOf(format)}`, ['i32', 'i32', 'i32', 'i32', 'i32'], undefined);
       const [x, w, k, out, blocks] = f.params;
-      writeProduct(f as unknown as FunctionBuilder, this.features, [x], w, k, out, i32(0), blocks);
+      this.write(f as unknown as FunctionBuilder, format, [x], w, k, out, i32(0), blocks);
       return f.handle;
-    }
-    const f = this.module.function(name, ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined);
-    const [x0, x1, x2, x3, w, k, out, outStride, blocks] = f.params;
-    writeProduct(f as unknown as FunctionBuilder, this.features, [x0, x1, x2, x3], w, k, out, outStride, blocks);
-    return f.handle;
+    });
   }
+
+  tile(format: ProductFormat): TileProduct {
+    return made(this.tiles, keyOf(format), () => {
+      const f = this.module.function(`tileProduct ${keyOf(format)}`, ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'], undefined);
+      const [x0, x1, x2, x3, w, k, out, outStride, blocks] = f.params;
+      this.write(f as unknown as FunctionBuilder, format, [x0, x1, x2, x3], w, k, out, outStride, blocks);
+      return f.handle;
+    });
+  }
+
+  quantise(bits: InputBits): Quantise {
+    return made(this.quantisers, bits, () => defineQuantise(this.module, bits));
+  }
+
+  /** One element of a packed matrix. */
+  element(format: Packed): ReadElement {
+    return made(this.elements, keyOf(format), () => defineReadElement(this.module, format));
+  }
+
+  private write(f: FunctionBuilder, format: ProductFormat, rows: readonly I32[], w: Local<'i32'>, k: I32, out: Local<'i32'>, outStride: I32, blocks: I32): void {
+    if (format === 'blocks') writeProduct(f, this.features, rows, w, k, out, outStride, blocks);
+    else if (isCells(format)) writeCellProduct(f, this.features, format.packed, format.kind, rows, w, k, out, outStride, blocks);
+    else writeHalfProduct(f, this.features, format.packed, rows, w, k, out, outStride, blocks);
+  }
+}
+
+function made<K, V>(known: Map<K, V>, key: K, make: () => V): V {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const value = make();
+  known.set(key, value);
+  return value;
 }
 
 function writeProduct(

@@ -83,6 +83,14 @@ export const operations = {
   'f32x4.nearest': [0xfd, 106, ['v128'], 'v128'],
   'i8x16.add': [0xfd, 110, ['v128', 'v128'], 'v128'],
   'i8x16.sub': [0xfd, 113, ['v128', 'v128'], 'v128'],
+  'i8x16.narrow_i16x8_s': [0xfd, 101, ['v128', 'v128'], 'v128'],
+  'i16x8.narrow_i32x4_s': [0xfd, 133, ['v128', 'v128'], 'v128'],
+  'i16x8.extend_low_i8x16_s': [0xfd, 135, ['v128'], 'v128'],
+  'i16x8.extend_high_i8x16_s': [0xfd, 136, ['v128'], 'v128'],
+  'i32x4.extend_low_i16x8_u': [0xfd, 169, ['v128'], 'v128'],
+  'i32x4.extend_high_i16x8_u': [0xfd, 170, ['v128'], 'v128'],
+  'i16x8.shl': [0xfd, 139, ['v128', 'i32'], 'v128'],
+  'i16x8.shr_u': [0xfd, 141, ['v128', 'i32'], 'v128'],
   'f64x2.nearest': [0xfd, 148, ['v128'], 'v128'],
   'i16x8.add': [0xfd, 142, ['v128', 'v128'], 'v128'],
   'i32x4.dot_i16x8_s': [0xfd, 186, ['v128', 'v128'], 'v128'],
@@ -118,6 +126,8 @@ export const operations = {
   'f32x4.convert_i32x4_s': [0xfd, 250, ['v128'], 'v128'],
   'i32x4.trunc_sat_f64x2_s_zero': [0xfd, 252, ['v128'], 'v128'],
   'f64x2.convert_low_i32x4_s': [0xfd, 254, ['v128'], 'v128'],
+  /** (a, b): in each 16-bit lane the sum of the products of its two bytes, those of b at most 127. */
+  'i16x8.relaxed_dot_i8x16_i7x16_s': [0xfd, 0x112, ['v128', 'v128'], 'v128'],
   'f32x4.relaxed_madd': [0xfd, 0x105, ['v128', 'v128', 'v128'], 'v128'],
 } as const satisfies Record<string, Row>;
 

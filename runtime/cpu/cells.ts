@@ -1,0 +1,185 @@
+/**
+ * How quantised weights lie in memory. A matrix's rows stand in blocks of 8; a block is a run of cells of 8 rows by 32 columns, so that a
+ * thread reads one sequential stream. A cell holds what its 8 rows have side by side, one f32 each: a scale for its 32 columns, or one for
+ * each 16, then the smallest value if the format has one; then the numbers, unsigned where they have less than 8 bits.
+ *
+ * Numbers come in words of 4 columns of 4 rows, 16 bytes in one of two orders. quads: row by row its 4 columns, so that one byte product
+ * sums a row's columns in the row's 32-bit lane. pairs: of all rows columns 0 and 1, then of all rows columns 2 and 3, for products of
+ * 16-bit numbers. Word g (columns 4 g ..) of half h (rows 4 h ..) is number 2 g + h of a cell; of numbers of less than 8 bits, the lower four
+ * of words g and g + 4 share bytes, and further bits follow in planes: of 5-bit numbers one byte for each of the 8 g, of 6-bit numbers 2 bits.
+ */
+import { formatBlock, type WeightFormat } from '../../compiler/formats.ts';
+import { InternalError } from '../../compiler/diagnostics.ts';
+
+export const cellColumns = 32;
+export const cellRows = 8;
+
+export type CellFormat = 'q8_0' | 'q4_0' | 'q4_1' | 'q4_K' | 'q5_K' | 'q6_K';
+export type WordOrder = 'quads' | 'pairs';
+
+export interface CellLayout {
+  readonly bits: 4 | 5 | 6 | 8;
+  /** Scales of a row in a cell. */
+  readonly scales: 1 | 2;
+  readonly min: boolean;
+  /** Taken from each number before it is scaled. */
+  readonly zero: number;
+  /** Byte of the numbers in a cell. */
+  readonly numbers: number;
+  readonly bytes: number;
+}
+
+function layout(bits: CellLayout['bits'], scales: 1 | 2, min: boolean, zero: number): CellLayout {
+  const numbers = 4 * cellRows * (scales + (min ? 1 : 0));
+  return { bits, scales, min, zero, numbers, bytes: numbers + (cellRows * cellColumns * bits) / 8 };
+}
+
+const layouts: Readonly<Record<CellFormat, CellLayout>> = {
+  q8_0: layout(8, 1, false, 0),
+  q4_0: layout(4, 1, false, 8),
+  q4_1: layout(4, 1, true, 0),
+  q4_K: layout(4, 1, true, 0),
+  q5_K: layout(5, 1, true, 0),
+  q6_K: layout(6, 2, false, 32),
+};
+
+export const cellLayout = (format: CellFormat): CellLayout => layouts[format];
+export const isCellFormat = (format: WeightFormat): format is CellFormat => Object.hasOwn(layouts, format);
+
+/** Bytes of a matrix, or of a stack of them, rows filled up to whole blocks. */
+export function cellBytes(format: CellFormat, shape: readonly number[]): number {
+  const rows = shape[shape.length - 2] ?? 1;
+  const k = shape[shape.length - 1] ?? 1;
+  const matrices = shape.slice(0, -2).reduce((n, d) => n * d, 1);
+  return matrices * Math.ceil(rows / cellRows) * (k / cellColumns) * layouts[format].bytes;
+}
+
+/** The byte of row r (0..3) and column c (0..3) in a word. */
+const placeOf = (order: WordOrder, r: number, c: number): number => (order === 'quads' ? 4 * r + c : 8 * (c >> 1) + 2 * r + (c & 1));
+
+/** Brings rows as ggml stores them into cells. `target` is zero at first: rows that are missing in the last block stay so. `halves`: the value of every binary16 number. */
+export function packCells(format: CellFormat, order: WordOrder, source: Uint8Array, k: number, target: Uint8Array, halves: Float32Array): void {
+  const shape = layouts[format];
+  const block = formatBlock(format);
+  const rowBytes = (k / block.elements) * block.bytes;
+  const rows = source.length / rowBytes;
+  const cells = k / cellColumns;
+  const places = Uint8Array.from({ length: 16 }, (_, n) => placeOf(order, n >> 2, n & 3));
+  const numbers = new Uint8Array(cellColumns);
+  const factors = new Float32Array(3);
+  const floats = new Float32Array(target.buffer, target.byteOffset, target.byteLength / 4);
+  const read = readers[format];
+  for (let row = 0; row < rows; row++) {
+    const [half, r, lane] = [(row >> 2) & 1, row & 3, row & 7];
+    for (let c = 0; c < cells; c++) {
+      read(source, row * rowBytes, c, numbers, factors, halves);
+      const cell = ((row >> 3) * cells + c) * shape.bytes;
+      let at = cell / 4 + lane;
+      for (let s = 0; s < shape.scales; s++, at += cellRows) floats[at] = factors[s] as number;
+      if (shape.min) floats[at] = factors[2] as number;
+      const base = cell + shape.numbers + 16 * half;
+      if (shape.bits === 8) {
+        for (let n = 0; n < 32; n++) target[base + 32 * (n >> 2) + (places[4 * r + (n & 3)] as number)] = numbers[n] as number;
+        continue;
+      }
+      for (let n = 0; n < 16; n++) {
+        target[base + 32 * (n >> 2) + (places[4 * r + (n & 3)] as number)] = ((numbers[n] as number) & 15) | ((numbers[n + 16] as number) << 4);
+      }
+      // The planes: 16 bytes for each half and each eight (5 bits) or four (6 bits) words.
+      if (shape.bits === 5) {
+        const plane = cell + shape.numbers + 128 + 16 * half;
+        for (let n = 0; n < 32; n++) (target[plane + (places[4 * r + (n & 3)] as number)] as number) |= ((numbers[n] as number) >> 4) << (n >> 2);
+      } else if (shape.bits === 6) {
+        const plane = cell + shape.numbers + 128 + 32 * half;
+        for (let n = 0; n < 32; n++) (target[plane + 16 * (n >> 4) + (places[4 * r + (n & 3)] as number)] as number) |= ((numbers[n] as number) >> 4) << (2 * ((n >> 2) & 3));
+      }
+    }
+  }
+}
+
+/** Reads cell `cell` of the row at `row`: 32 numbers, and [scale of the first half, of the second, smallest value]. */
+type Reader = (source: Uint8Array, row: number, cell: number, numbers: Uint8Array, factors: Float32Array, halves: Float32Array) => void;
+
+const half = (source: Uint8Array, at: number, halves: Float32Array): number => halves[(source[at] as number) | ((source[at + 1] as number) << 8)] as number;
+
+function nibbles(source: Uint8Array, at: number, numbers: Uint8Array): void {
+  for (let n = 0; n < 16; n++) {
+    const byte = source[at + n] as number;
+    numbers[n] = byte & 15;
+    numbers[n + 16] = byte >> 4;
+  }
+}
+
+/** Scale and smallest value of run j of a block of 256, 6 bits each, in the 12 bytes at `at` (ggml-quants.c, get_scale_min_k4). */
+function sixBits(source: Uint8Array, at: number, j: number, factors: Float32Array, d: number, dmin: number): void {
+  const byte = (n: number): number => source[at + n] as number;
+  const scale = j < 4 ? byte(j) & 63 : (byte(j + 4) & 15) | ((byte(j - 4) >> 6) << 4);
+  const min = j < 4 ? byte(j + 4) & 63 : (byte(j + 4) >> 4) | ((byte(j) >> 6) << 4);
+  factors[0] = d * scale;
+  factors[2] = -dmin * min;
+}
+
+const readers: Readonly<Record<CellFormat, Reader>> = {
+  q8_0(source, row, cell, numbers, factors, halves) {
+    const at = row + 34 * cell;
+    factors[0] = half(source, at, halves);
+    for (let n = 0; n < 32; n++) numbers[n] = source[at + 2 + n] as number;
+  },
+  q4_0(source, row, cell, numbers, factors, halves) {
+    const at = row + 18 * cell;
+    factors[0] = half(source, at, halves);
+    nibbles(source, at + 2, numbers);
+  },
+  q4_1(source, row, cell, numbers, factors, halves) {
+    const at = row + 20 * cell;
+    factors[0] = half(source, at, halves);
+    factors[2] = half(source, at + 2, halves);
+    nibbles(source, at + 4, numbers);
+  },
+  q4_K(source, row, cell, numbers, factors, halves) {
+    const [at, j] = [row + 144 * (cell >> 3), cell & 7];
+    sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
+    const from = at + 16 + 32 * (j >> 1);
+    for (let n = 0; n < 32; n++) numbers[n] = ((source[from + n] as number) >> (4 * (j & 1))) & 15;
+  },
+  q5_K(source, row, cell, numbers, factors, halves) {
+    const [at, j] = [row + 176 * (cell >> 3), cell & 7];
+    sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
+    const from = at + 48 + 32 * (j >> 1);
+    for (let n = 0; n < 32; n++) {
+      numbers[n] = (((source[from + n] as number) >> (4 * (j & 1))) & 15) | ((((source[at + 16 + n] as number) >> j) & 1) << 4);
+    }
+  },
+  q6_K(source, row, cell, numbers, factors, halves) {
+    const [at, part, quarter] = [row + 210 * (cell >> 3), (cell >> 2) & 1, cell & 3];
+    const d = half(source, at + 208, halves);
+    for (let s = 0; s < 2; s++) factors[s] = d * (((source[at + 192 + 8 * part + 2 * quarter + s] as number) << 24) >> 24);
+    const [low, high] = [at + 64 * part + 32 * (quarter & 1), at + 128 + 32 * part];
+    for (let n = 0; n < 32; n++) {
+      numbers[n] = (((source[low + n] as number) >> (4 * (quarter >> 1))) & 15) | ((((source[high + n] as number) >> (2 * quarter)) & 3) << 4);
+    }
+  },
+};
+
+/** Element (row, column) of a packed matrix: what kernels read one by one, and tests. */
+export function cellElement(format: CellFormat, order: WordOrder, bytes: Uint8Array, k: number, row: number, column: number): number {
+  const shape = layouts[format];
+  const cell = ((row >> 3) * (k / cellColumns) + (column >> 5)) * shape.bytes;
+  const floats = new Float32Array(bytes.buffer, bytes.byteOffset + cell, shape.numbers / 4);
+  const [lane, h, g, place] = [row & 7, (row >> 2) & 1, (column & 31) >> 2, placeOf(order, row & 3, column & 3)];
+  const byte = (at: number): number => {
+    const value = bytes[cell + shape.numbers + at];
+    if (value === undefined) throw new InternalError('cpu', `element (${row}, ${column}) is outside of its matrix`);
+    return value;
+  };
+  let q: number;
+  if (shape.bits === 8) q = (byte(16 * (2 * g + h) + place) << 24) >> 24;
+  else {
+    q = (byte(16 * (2 * (g & 3) + h) + place) >> (g < 4 ? 0 : 4)) & 15;
+    if (shape.bits === 5) q |= ((byte(128 + 16 * h + place) >> g) & 1) << 4;
+    if (shape.bits === 6) q |= ((byte(128 + 32 * h + 16 * (g >> 2) + place) >> (2 * (g & 3))) & 3) << 4;
+  }
+  const scale = floats[lane + (shape.scales === 2 && g >= 4 ? cellRows : 0)] ?? NaN;
+  const min = shape.min ? (floats[lane + cellRows * shape.scales] ?? NaN) : 0;
+  return scale * (q - shape.zero) + min;
+}
