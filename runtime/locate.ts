@@ -165,7 +165,7 @@ function ggufIn(folder: string): string | undefined {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory() || existsSync(path.join(folder, 'config.json'))) return undefined;
   // Of a split model, the first file stands for all.
   const names = (() => { try { return readdirSync(folder); } catch { return []; } })();
-  const files = names.filter((file) => isGguf(file) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(file)).sort();
+  const files = names.filter((file) => /\.gguf$/i.test(file) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(file)).sort();
   if (files.length > 1) throw usage(`${folder} holds ${files.length} GGUF files: ${files.slice(0, 8).join(', ')}${files.length > 8 ? ' …' : ''}`, 'name one of them');
   return files[0] === undefined ? undefined : path.join(folder, files[0]);
 }

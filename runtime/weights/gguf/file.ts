@@ -1,5 +1,5 @@
 /** GGUF files: the head at once, in pieces that grow as far as it reaches, tensor data by range when asked. */
-import type { promises as fs } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, type promises as fs } from 'node:fs';
 import { InternalError } from '../../../compiler/diagnostics.ts';
 import { formatBlock, type WeightFormat } from '../../../compiler/formats.ts';
 import { widenInPlace } from '../element.ts';
@@ -20,8 +20,23 @@ const maxHeadBytes = 96 << 20;
 /** Bytes read at a time where elements are converted. */
 const pieceBytes = 4 << 20;
 
-/** Whether a file's name says that it is a GGUF file. */
-export const isGguf = (file: string): boolean => /\.gguf$/i.test(file);
+/** Whether a file's name, or else its first bytes, say that it is a GGUF file. */
+export function isGguf(file: string): boolean {
+  if (/\.gguf$/i.test(file)) return true;
+  try {
+    // The kind is looked at first, since opening a FIFO would wait for a writer.
+    if (!statSync(file).isFile()) return false;
+    const opened = openSync(file, 'r');
+    try {
+      const magic = Buffer.alloc(4);
+      return readSync(opened, magic, 0, 4, 0) === 4 && magic.toString('latin1') === 'GGUF';
+    } finally {
+      closeSync(opened);
+    }
+  } catch {
+    return false;
+  }
+}
 
 async function readHead(handle: fs.FileHandle, file: string, size: number): Promise<GgufHead> {
   let bytes = new Uint8Array(0);

@@ -78,7 +78,12 @@ describe('a file that fits', () => {
   });
 });
 
-describe('a folder', () => {
+describe('a folder, or a file of another name', () => {
+  it('is a GGUF file where it begins like one', async () => {
+    const blob = folder.file('sha256-0123', readFileSync(write('fits.gguf')));
+    expect((await checkModel({ path: blob })).summary).toMatchObject({ name: 'llama', tensors: tensors.length });
+    expect((await checkModel({ path: 'llama', weights: blob })).diagnostics).toEqual([]);
+  });
   it('with one GGUF file and no config.json is that file; with several, they are named', async () => {
     const one = temporaryFolder();
     one.file('model.gguf', readFileSync(write('fits.gguf')));
