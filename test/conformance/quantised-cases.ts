@@ -22,8 +22,8 @@ export function quantisedCases(): ConformanceCase[] {
     for (const [n, k] of shapesOf(format)) {
       cases.push(operatorCase(`${format} ${n}x${k}`, (b, x) => b.linear(x('a', k), b.weight('w', [n, k])), { steps, formats: all('w'), limit: exactLimit }));
     }
-    const [[, one] = [1, 32], [n, k] = [7, 96], , [tall, wide] = [180, 288]] = shapesOf(format);
-    const hidden = 3 * one;
+    const [, [n, k] = [7, 96], , [tall, wide] = [180, 288]] = shapesOf(format);
+    const hidden = holds(format, [1, 96]) ? 96 : 256;
     cases.push(
       operatorCase(`${format} after a norm, with bias and residual`, (b, x) => {
         const y = b.linear(b.mul(b.norm('rms', x('a', k), 1e-5), b.weight('norm', [k])), b.weight('w', [n, k]));
@@ -36,7 +36,7 @@ export function quantisedCases(): ConformanceCase[] {
       operatorCase(`${format} per head`, (b, x) => b.headLinear(x('a', 3, k), b.weight('w', [3, n, k])), { steps: [1, 6], formats: all('w'), limit: exactLimit }),
       operatorCase(`${format} per expert`, (b, x) => {
         const choice = b.node({ op: 'topk', k: 2 }, [x('router', 5)]);
-        const h = b.map([b.expertLinear(x('a', k), b.weight('gate', [5, hidden, k]), choice), b.expertLinear(x('a', k), b.weight('up', [5, hidden, k]), choice)], silu);
+        const h = b.map([b.expertLinear(x('a', hidden), b.weight('gate', [5, hidden, hidden]), choice), b.expertLinear(x('a', hidden), b.weight('up', [5, hidden, hidden]), choice)], silu);
         return b.expertLinear(h, b.weight('down', [5, n, hidden]), choice);
       }, { steps: [1, 11], formats: all('gate', 'up', 'down'), limit: exactLimit }),
       // A table that ids are looked up in and that gives the logits as well.

@@ -8,7 +8,7 @@ import { quantisedCases } from './quantised-cases.ts';
 import { capacityOf, weightsOf, worstError } from './harness.ts';
 
 // Drivers in software take seconds to compile kernels for hardware: of those, what they have of their own, in some of the formats.
-const hardware = /^(q\w+ (1x32|3x256)|q(4_1|6_K) |gated pair|experts|three)/;
+const hardware = /^(q(4_1|6_K) (180x|per expert)|q8_0 (1x|per head)|(gated pair|experts|three products of one input): q4_K)/;
 /** Weights of more bytes than `small`; nothing else has as many in one piece. */
 const large = /^(q\w+ (180x|tied)|q(8_0|4_\d) per expert|three|experts)/;
 const small = { maxStorageBufferBindingSize: 24576 };
