@@ -57,62 +57,80 @@ export function cellBytes(format: CellFormat, shape: readonly number[]): number 
 /** The byte of row r (0..3) and column c (0..3) in a word. */
 const placeOf = (order: WordOrder, r: number, c: number): number => (order === 'quads' ? 4 * r + c : 8 * (c >> 1) + 2 * r + (c & 1));
 
-/** Brings rows as ggml stores them into cells. `target` is zero at first: rows that are missing in the last block stay so. `halves`: the value of every binary16 number. */
+const nibbles = 0x0f0f0f0f;
+
+/**
+ * Brings rows as ggml stores them into cells. `target` is zero at first: rows that are missing in the last block stay so. `halves`: the
+ * value of every binary16 number. Four columns of a row are handled at once, as the bytes of a 32-bit number.
+ */
 export function packCells(format: CellFormat, order: WordOrder, source: Uint8Array, k: number, target: Uint8Array, halves: Float32Array): void {
   const shape = layouts[format];
   const block = formatBlock(format);
   const rowBytes = (k / block.elements) * block.bytes;
   const rows = source.length / rowBytes;
   const cells = k / cellColumns;
-  const places = Uint8Array.from({ length: 16 }, (_, n) => placeOf(order, n >> 2, n & 3));
-  const numbers = new Uint8Array(cellColumns);
-  const factors = new Float32Array(3);
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   const floats = new Float32Array(target.buffer, target.byteOffset, target.byteLength / 4);
+  const whole = new Uint32Array(target.buffer, target.byteOffset, target.byteLength / 4);
+  const parts = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
+  const columns = new Uint32Array(8);
+  const factors = new Float32Array(3);
   const read = readers[format];
+  const quads = order === 'quads';
   for (let row = 0; row < rows; row++) {
-    const [half, r, lane] = [(row >> 2) & 1, row & 3, row & 7];
+    const [half, r] = [(row >> 2) & 1, row & 3];
+    /** Columns `bytes` of this row into the word at byte `at`. */
+    const put = (at: number, bytes: number): void => {
+      if (quads) whole[(at >> 2) + r] = bytes;
+      else {
+        parts[(at >> 1) + r] = bytes & 0xffff;
+        parts[(at >> 1) + 4 + r] = bytes >>> 16;
+      }
+    };
     for (let c = 0; c < cells; c++) {
-      read(source, row * rowBytes, c, numbers, factors, halves);
+      read(view, row * rowBytes, c, columns, factors, halves);
       const cell = ((row >> 3) * cells + c) * shape.bytes;
-      let at = cell / 4 + lane;
+      let at = (cell >> 2) + (row & 7);
       for (let s = 0; s < shape.scales; s++, at += cellRows) floats[at] = factors[s] as number;
       if (shape.min) floats[at] = factors[2] as number;
-      const base = cell + shape.numbers + 16 * half;
+      const numbers = cell + shape.numbers + 16 * half;
       if (shape.bits === 8) {
-        for (let n = 0; n < 32; n++) target[base + 32 * (n >> 2) + (places[4 * r + (n & 3)] as number)] = numbers[n] as number;
+        for (let g = 0; g < 8; g++) put(numbers + 32 * g, columns[g] as number);
         continue;
       }
-      for (let n = 0; n < 16; n++) {
-        target[base + 32 * (n >> 2) + (places[4 * r + (n & 3)] as number)] = ((numbers[n] as number) & 15) | ((numbers[n + 16] as number) << 4);
-      }
-      // The planes: 16 bytes for each half and each eight (5 bits) or four (6 bits) words.
+      for (let g = 0; g < 4; g++) put(numbers + 32 * g, ((columns[g] as number) & nibbles) | (((columns[g + 4] as number) & nibbles) << 4));
       if (shape.bits === 5) {
-        const plane = cell + shape.numbers + 128 + 16 * half;
-        for (let n = 0; n < 32; n++) (target[plane + (places[4 * r + (n & 3)] as number)] as number) |= ((numbers[n] as number) >> 4) << (n >> 2);
+        let plane = 0;
+        for (let g = 0; g < 8; g++) plane |= (((columns[g] as number) >>> 4) & 0x01010101) << g;
+        put(numbers + 128, plane);
       } else if (shape.bits === 6) {
-        const plane = cell + shape.numbers + 128 + 32 * half;
-        for (let n = 0; n < 32; n++) (target[plane + 16 * (n >> 4) + (places[4 * r + (n & 3)] as number)] as number) |= ((numbers[n] as number) >> 4) << (2 * ((n >> 2) & 3));
+        for (let p = 0; p < 2; p++) {
+          let plane = 0;
+          for (let g = 0; g < 4; g++) plane |= (((columns[4 * p + g] as number) >>> 4) & 0x03030303) << (2 * g);
+          put(cell + shape.numbers + 128 + 32 * half + 16 * p, plane);
+        }
       }
     }
   }
 }
 
-/** Reads cell `cell` of the row at `row`: 32 numbers, and [scale of the first half, of the second, smallest value]. */
-type Reader = (source: Uint8Array, row: number, cell: number, numbers: Uint8Array, factors: Float32Array, halves: Float32Array) => void;
+/** Reads cell `cell` of the row at `row`: 32 numbers, a byte each, and [scale of the first half, of the second, smallest value]. */
+type Reader = (source: DataView, row: number, cell: number, columns: Uint32Array, factors: Float32Array, halves: Float32Array) => void;
 
-const half = (source: Uint8Array, at: number, halves: Float32Array): number => halves[(source[at] as number) | ((source[at + 1] as number) << 8)] as number;
+const half = (source: DataView, at: number, halves: Float32Array): number => halves[source.getUint16(at, true)] as number;
 
-function nibbles(source: Uint8Array, at: number, numbers: Uint8Array): void {
-  for (let n = 0; n < 16; n++) {
-    const byte = source[at + n] as number;
-    numbers[n] = byte & 15;
-    numbers[n + 16] = byte >> 4;
+/** Number j in the lower 4 bits of byte j, number j + 16 in the upper. */
+function split(source: DataView, at: number, columns: Uint32Array): void {
+  for (let g = 0; g < 4; g++) {
+    const bytes = source.getUint32(at + 4 * g, true);
+    columns[g] = bytes & nibbles;
+    columns[g + 4] = (bytes >>> 4) & nibbles;
   }
 }
 
 /** Scale and smallest value of run j of a block of 256, 6 bits each, in the 12 bytes at `at` (ggml-quants.c, get_scale_min_k4). */
-function sixBits(source: Uint8Array, at: number, j: number, factors: Float32Array, d: number, dmin: number): void {
-  const byte = (n: number): number => source[at + n] as number;
+function sixBits(source: DataView, at: number, j: number, factors: Float32Array, d: number, dmin: number): void {
+  const byte = (n: number): number => source.getUint8(at + n);
   const scale = j < 4 ? byte(j) & 63 : (byte(j + 4) & 15) | ((byte(j - 4) >> 6) << 4);
   const min = j < 4 ? byte(j + 4) & 63 : (byte(j + 4) >> 4) | ((byte(j) >> 6) << 4);
   factors[0] = d * scale;
@@ -120,43 +138,45 @@ function sixBits(source: Uint8Array, at: number, j: number, factors: Float32Arra
 }
 
 const readers: Readonly<Record<CellFormat, Reader>> = {
-  q8_0(source, row, cell, numbers, factors, halves) {
+  q8_0(source, row, cell, columns, factors, halves) {
     const at = row + 34 * cell;
     factors[0] = half(source, at, halves);
-    for (let n = 0; n < 32; n++) numbers[n] = source[at + 2 + n] as number;
+    for (let g = 0; g < 8; g++) columns[g] = source.getUint32(at + 2 + 4 * g, true);
   },
-  q4_0(source, row, cell, numbers, factors, halves) {
+  q4_0(source, row, cell, columns, factors, halves) {
     const at = row + 18 * cell;
     factors[0] = half(source, at, halves);
-    nibbles(source, at + 2, numbers);
+    split(source, at + 2, columns);
   },
-  q4_1(source, row, cell, numbers, factors, halves) {
+  q4_1(source, row, cell, columns, factors, halves) {
     const at = row + 20 * cell;
     factors[0] = half(source, at, halves);
     factors[2] = half(source, at + 2, halves);
-    nibbles(source, at + 4, numbers);
+    split(source, at + 4, columns);
   },
-  q4_K(source, row, cell, numbers, factors, halves) {
+  q4_K(source, row, cell, columns, factors, halves) {
     const [at, j] = [row + 144 * (cell >> 3), cell & 7];
     sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
     const from = at + 16 + 32 * (j >> 1);
-    for (let n = 0; n < 32; n++) numbers[n] = ((source[from + n] as number) >> (4 * (j & 1))) & 15;
+    for (let g = 0; g < 8; g++) columns[g] = (source.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles;
   },
-  q5_K(source, row, cell, numbers, factors, halves) {
+  q5_K(source, row, cell, columns, factors, halves) {
     const [at, j] = [row + 176 * (cell >> 3), cell & 7];
     sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
     const from = at + 48 + 32 * (j >> 1);
-    for (let n = 0; n < 32; n++) {
-      numbers[n] = (((source[from + n] as number) >> (4 * (j & 1))) & 15) | ((((source[at + 16 + n] as number) >> j) & 1) << 4);
+    for (let g = 0; g < 8; g++) {
+      const high = (source.getUint32(at + 16 + 4 * g, true) >>> j) & 0x01010101;
+      columns[g] = ((source.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles) | (high << 4);
     }
   },
-  q6_K(source, row, cell, numbers, factors, halves) {
+  q6_K(source, row, cell, columns, factors, halves) {
     const [at, part, quarter] = [row + 210 * (cell >> 3), (cell >> 2) & 1, cell & 3];
     const d = half(source, at + 208, halves);
-    for (let s = 0; s < 2; s++) factors[s] = d * (((source[at + 192 + 8 * part + 2 * quarter + s] as number) << 24) >> 24);
+    for (let s = 0; s < 2; s++) factors[s] = d * source.getInt8(at + 192 + 8 * part + 2 * quarter + s);
     const [low, high] = [at + 64 * part + 32 * (quarter & 1), at + 128 + 32 * part];
-    for (let n = 0; n < 32; n++) {
-      numbers[n] = (((source[low + n] as number) >> (4 * (quarter >> 1))) & 15) | ((((source[high + n] as number) >> (2 * quarter)) & 3) << 4);
+    for (let g = 0; g < 8; g++) {
+      const upper = (source.getUint32(high + 4 * g, true) >>> (2 * quarter)) & 0x03030303;
+      columns[g] = ((source.getUint32(low + 4 * g, true) >>> (4 * (quarter >> 1))) & nibbles) | (upper << 4);
     }
   },
 };
