@@ -39,8 +39,8 @@ function chatTemplate(config: Fields): string | undefined {
   return typeof chosen?.template === 'string' ? chosen.template : undefined;
 }
 
-/** What does not hold of a tokenizer.json, before it is given to the library, whose errors are not meant for users. */
-function check(json: Fields, file: string): void {
+/** What does not hold of a tokenizer.json. Gives its model with the vocabulary as a map, where it is one of pieces to ids. */
+function checkedModel(json: Fields, file: string): Fields {
   const model = json.model;
   const bad = (path: string, message: string): never => { throw tokenizerError('E803', message, { path, file }); };
   if (!isFields(model)) return bad('/model', 'the tokenizer has no model');
@@ -51,14 +51,19 @@ function check(json: Fields, file: string): void {
   if (type === 'BPE' && !Array.isArray(model.merges)) bad('/model/merges', 'must be a list');
   if (isFields(vocab) && !(vocab instanceof Map)) {
     const limit = 1 << 24;
+    const ids = new Map<string, number>();
     for (const [piece, id] of Object.entries(vocab)) {
-      if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) > limit) bad(`/model/vocab/${piece}`, `id ${String(id)} is not a whole number from 0 to ${limit}`);
+      if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0 || id > limit) bad(`/model/vocab/${piece}`, `id ${String(id)} is not a whole number from 0 to ${limit}`);
+      else ids.set(piece, id);
     }
-  } else if (Array.isArray(vocab)) {
+    return { ...model, vocab: ids };
+  }
+  if (Array.isArray(vocab)) {
     vocab.forEach((entry: unknown, i) => {
       if (!Array.isArray(entry) || typeof entry[0] !== 'string' || typeof entry[1] !== 'number') bad(`/model/vocab/${i}`, 'must be a piece and its score');
     });
   }
+  return model;
 }
 
 /** A model's type, where an older file does not name it. */
@@ -70,7 +75,7 @@ function typeOf(model: Fields): string {
 /** Throws Error where the model is wrong. `special`: tokens that no text may become. */
 function modelOf(model: Fields, special: ReadonlySet<number>): Model {
   const { vocab } = model;
-  const ids = (): ReadonlyMap<string, number> => (vocab instanceof Map ? vocab as ReadonlyMap<string, number> : new Map(Object.entries(vocab as Record<string, number>)));
+  const ids = (): ReadonlyMap<string, number> => vocab as ReadonlyMap<string, number>;
   const unknown = typeof model.unk_token === 'string' ? model.unk_token : undefined;
   switch (typeOf(model)) {
     case 'Unigram':
@@ -101,7 +106,7 @@ class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly special: SpecialIds;
   readonly hasChatTemplate: boolean;
-  private readonly ids = new Map<string, number>();
+  private readonly added = new Map<string, number>();
   private readonly tokens: string[] = [];
   private readonly model: Model;
   private readonly normalize: Normalize | undefined;
@@ -118,14 +123,17 @@ class HuggingFaceTokenizer implements Tokenizer {
     this.specialTexts = new Set(added.filter((t) => t.special).map((t) => t.content));
     const model = isFields(json.model) ? json.model : {};
     this.model = modelOf(model, new Set(added.filter((t) => t.special && t.content.length > 1).map((t) => t.id)));
-    for (const [piece, id] of this.model.ids) this.name(piece, id);
-    for (const token of added) this.name(token.content, token.id);
+    for (const [piece, id] of this.model.ids) this.tokens[id] = piece;
+    for (const token of added) {
+      this.added.set(token.content, token.id);
+      this.tokens[token.id] = token.content;
+    }
     this.vocabSize = this.tokens.length;
     const normalize = part(json, 'normalizer', normalizer);
     this.normalize = normalize;
     this.cut = part(json, 'pre_tokenizer', cutter);
     this.decodeTokens = part(json, 'decoder', decoder);
-    this.frame = part(json, 'post_processor', (fields) => frameOf(fields, (token) => this.ids.get(token))) ?? { before: [], after: [] };
+    this.frame = part(json, 'post_processor', (fields) => frameOf(fields, (token) => this.idOf(token))) ?? { before: [], after: [] };
     const isRaw = (token: AddedToken): boolean => !token.normalized || !normalize;
     this.finders = [added.filter((t) => !t.special), added].map((tokens) => ({
       raw: new TokenFinder(tokens.filter(isRaw)),
@@ -133,7 +141,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     }));
     const named = (key: string): number | undefined => {
       const token = tokenText(config[key]);
-      return token === undefined ? undefined : this.ids.get(token);
+      return token === undefined ? undefined : this.idOf(token);
     };
     const [bos, pad, unknown, end] = [named('bos_token'), named('pad_token'), named('unk_token') ?? this.model.unknown, named('eos_token')];
     this.special = {
@@ -141,11 +149,6 @@ class HuggingFaceTokenizer implements Tokenizer {
       ...(bos === undefined ? {} : { bos }), ...(pad === undefined ? {} : { pad }), ...(unknown === undefined ? {} : { unknown }),
     };
     this.hasChatTemplate = chatTemplate(config) !== undefined;
-  }
-
-  private name(token: string, id: number): void {
-    this.ids.set(token, id);
-    this.tokens[id] = token;
   }
 
   /** Adds the ids of text between added tokens to `ids`; `first`: it begins the whole text. */
@@ -206,7 +209,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     return this.encodeParts(text, true, restore);
   }
 
-  idOf(token: string): number | undefined { return this.ids.get(token); }
+  idOf(token: string): number | undefined { return this.added.get(token) ?? this.model.ids.get(token); }
   tokenOf(id: number): string | undefined { return this.tokens[id]; }
 }
 
@@ -217,9 +220,9 @@ class HuggingFaceTokenizer implements Tokenizer {
  */
 export function huggingFaceTokenizer(json: Fields, config: Fields = {}, options: { file?: string; eos?: readonly number[]; warnings?: readonly Diagnostic[] } = {}): Tokenizer {
   const file = options.file ?? 'tokenizer.json';
-  check(json, file);
+  const model = checkedModel(json, file);
   try {
-    return timeLimit('reading the tokenizer')(60_000, () => new HuggingFaceTokenizer(json, config, options.eos ?? [], options.warnings ?? []));
+    return timeLimit('reading the tokenizer')(60_000, () => new HuggingFaceTokenizer({ ...json, model }, config, options.eos ?? [], options.warnings ?? []));
   } catch (error) {
     if (error instanceof Error && error.name !== 'PeelError') throw tokenizerError('E803', `the tokenizer cannot be used: ${error.message.split('\n')[0] ?? ''}`, { file });
     throw error;

@@ -138,7 +138,7 @@ function wordPiece(values: TokenizerValues): Kind {
   const vocabulary = readVocabulary(values, (token, type) =>
     (type === tokenType.control || type === tokenType.unknown || /^\[.*\]$/.test(token) ? token : token.startsWith(space) ? token.slice(space.length) : `##${token}`));
   const { tokens, ids } = vocabulary;
-  const capitals = (): boolean => tokens.some((token, id) => (vocabulary.types?.[id] ?? 1) === tokenType.normal && /^(##)?\p{Lu}+$/u.test(token));
+  const capitals = (): boolean => tokens.some((token, id) => (vocabulary.types?.[id] ?? 1) === tokenType.normal && /^(##)?[A-Z]+$/.test(token));
   // Where the file does not say whether the model knows capitals, its vocabulary does.
   const lowercase = values.flag('tokenizer.ggml.normalizer.lowercase') ?? !capitals();
   const unknown = values.id('unknown', tokens.length, ids.get('[UNK]')) ?? values.fail('tokenizer.ggml.unknown_token_id', 'is missing');
@@ -163,7 +163,7 @@ function unigram(values: TokenizerValues): Kind {
   const extra = values.flag('tokenizer.ggml.remove_extra_whitespaces') ?? true;
   const steps: Component[] = [
     ...(charsmap && charsmap.length > 0 ? [{ type: 'Precompiled', precompiled_charsmap: Buffer.from(Uint8Array.from(charsmap)).toString('base64') }] : []),
-    ...(extra ? [{ type: 'Strip', strip_left: true, strip_right: true }, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }] : []),
+    ...(extra ? [{ type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }, { type: 'Replace', pattern: { Regex: '\\A | \\z' }, content: '' }] : []),
   ];
   const metaspace: Component = { type: 'Metaspace', replacement: space, prepend_scheme: prefix ? 'always' : 'never', split: true };
   return {
