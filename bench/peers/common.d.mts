@@ -1,0 +1,11 @@
+export interface Options {
+  readonly model: string; readonly threads: number; readonly prompts: number[]; readonly pasts: number[]; readonly decode: number; readonly rounds: number;
+  readonly provider?: string; readonly check?: string; readonly probe?: string;
+}
+export function options(): Options;
+export function promptIds(count: number, round: number): number[];
+export const checkTokens: number;
+export function measure(
+  o: Options, info: object, run: { start: (ids: number[]) => Promise<number>; next: (token: number) => Promise<number>; end?: () => Promise<void> }, begun: number,
+): Promise<void>;
+export function print(result: object): void;

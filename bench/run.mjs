@@ -1,0 +1,150 @@
+/**
+ * npm run bench: Peel and its peers side by side. Every case runs in fresh processes, the peers in turn (A B C, A B C, ...), so that what
+ * the machine does meanwhile hits all of them alike. Prints a table as Markdown, and keeps the raw lines in .cache/bench/results/.
+ * `npm run bench -- --help` lists the options.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { markdown } from './table.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const peersFolder = path.join(root, 'bench', 'peers');
+const cache = path.join(root, '.cache', 'bench');
+const help = `npm run bench -- [options]      (${os.cpus().length} processors here)
+
+  --quick              135m in q4_0 and q8_0, prefill 128, decode 32 after 128, 2 processes each: under 5 minutes
+  --shapes 135m,1.1b   made-up weights in these shapes; a path measures that GGUF file
+  --formats f32,q8_0,q4_0,q4_K
+  --threads 1,2
+  --prompts 128,512    tokens of a prefill
+  --pasts 128,1024     tokens before those that are decoded
+  --decode 64          tokens decoded in a round
+  --rounds 2           measured rounds of a process, after one that warms up
+  --processes 5        fresh processes of a case
+  --peers peel,llama-cpp,onnx,wllama    also: peel-webgpu, onnx-webgpu (whichever driver this process was started with)
+  --limit 600          seconds that a process may take
+  --table FILE         prints the table of an earlier run's lines
+
+Peers are installed into bench/peers on first use. ONNX files need Python with bench/peers/requirements.txt (PYTHON names it); without, that peer is left out.`;
+
+const { values: flags } = parseArgs({ options: {
+  quick: { type: 'boolean' }, help: { type: 'boolean' }, table: { type: 'string' },
+  ...Object.fromEntries(['shapes', 'formats', 'threads', 'prompts', 'pasts', 'decode', 'rounds', 'processes', 'peers', 'limit'].map((name) => [name, { type: 'string' }])),
+} });
+if (flags.help) { console.log(help); process.exit(0); }
+const lines = (file) => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+if (flags.table) { console.log(markdown(lines(flags.table))); process.exit(0); }
+
+const quick = { shapes: '135m', formats: 'q4_0,q8_0', prompts: '128', pasts: '128', decode: '32', rounds: '2', processes: '2', peers: 'peel,llama-cpp,onnx,wllama', limit: '120' };
+const full = { shapes: '135m,1.1b', formats: 'f32,q8_0,q4_0,q4_K', prompts: '128,512', pasts: '128,1024', decode: '64', rounds: '2', processes: '5', peers: 'peel,llama-cpp,onnx,wllama', limit: '600' };
+const o = { threads: '1,2', ...(flags.quick ? quick : full), ...flags };
+const list = (text) => text.split(',').filter(Boolean);
+const say = (text) => process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
+fs.mkdirSync(path.join(cache, 'results'), { recursive: true });
+const results = path.join(cache, 'results', `${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}.jsonl`);
+const keep = (result) => fs.appendFileSync(results, `${JSON.stringify(result)}\n`);
+
+/** Peers' packages, where a peer is asked for that is not there. */
+function installPeers() {
+  const { dependencies } = JSON.parse(fs.readFileSync(path.join(peersFolder, 'package.json'), 'utf8'));
+  if (list(o.peers).every((p) => p.startsWith('peel')) || Object.keys(dependencies).every((name) => fs.existsSync(path.join(peersFolder, 'node_modules', name)))) return;
+  say('installing the peers into bench/peers');
+  // Their binaries come in packages of their own: no scripts are needed.
+  const done = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: peersFolder, stdio: ['ignore', 2, 2] });
+  if (done.status !== 0) say('the peers could not all be installed: those that are missing will fail');
+}
+
+async function buildOurs() {
+  const at = (name) => path.join(root, 'bench', name);
+  await build({ absWorkingDir: root, entryPoints: [at('peel-runner.ts'), at('random-model.ts')], outdir: cache, outExtension: { '.js': '.mjs' }, bundle: true, packages: 'external', platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' });
+}
+
+/** The GGUF file of a shape and format, written if it is not there. */
+function modelFile(shape, format) {
+  if (fs.existsSync(shape)) return path.resolve(shape);
+  const file = path.join(cache, `${shape}-${format}.gguf`);
+  if (!fs.existsSync(file)) {
+    const done = spawnSync(process.execPath, [path.join(cache, 'random-model.mjs'), shape, format, file], { stdio: ['ignore', 2, 2] });
+    if (done.status !== 0) throw new Error(`no model of shape ${shape} in ${format}`);
+  }
+  return file;
+}
+
+/** The same weights as an ONNX file; undefined where none can be written. */
+function onnxFile(gguf, format) {
+  if (!['f32', 'q8_0', 'q4_0'].includes(format)) return undefined;
+  const file = path.join(cache, `${path.basename(gguf, '.gguf')}.onnx`);
+  if (fs.existsSync(file)) return file;
+  say(`writing ${path.basename(file)}`);
+  const python = process.env.PYTHON ?? 'python3';
+  const done = spawnSync(python, [path.join(peersFolder, 'onnx-model.py'), gguf, file], { encoding: 'utf8' });
+  if (done.status === 0) return file;
+  say(`no ONNX file: ${done.error ? done.error.message : done.stderr.trim().split('\n').at(-1)}`);
+  return undefined;
+}
+
+function start(script, args) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '', err = '';
+    child.stdout.on('data', (data) => { out += data; });
+    child.stderr.on('data', (data) => { err = (err + data).slice(-2000); });
+    const timer = setTimeout(() => child.kill('SIGKILL'), Number(o.limit) * 1000);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const last = out.trim().split('\n').at(-1) ?? '';
+      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last));
+      else resolve({ failed: signal === 'SIGKILL' ? `took more than ${o.limit} s` : err.trim().split('\n').filter((l) => /error|Error/.test(l))[0] ?? `exit code ${code}` });
+    });
+  });
+}
+
+const scripts = { 'peel': 'peel', 'peel-webgpu': 'peel', 'llama-cpp': 'llama-cpp.mjs', 'onnx': 'onnx.mjs', 'onnx-webgpu': 'onnx.mjs', 'wllama': 'wllama.mjs' };
+const peelRunner = path.join(cache, 'peel-runner.mjs');
+const lengths = ['--prompts', o.prompts, '--pasts', o.pasts, '--decode', o.decode, '--rounds', o.rounds];
+
+function runPeer(peer, model, format, threads) {
+  const script = scripts[peer];
+  if (script === undefined) throw new Error(`no peer '${peer}'; one of ${Object.keys(scripts).join(', ')}`);
+  const file = peer.startsWith('onnx') ? onnxFile(model, format) : model;
+  if (file === undefined) return undefined;
+  const provider = peer.endsWith('webgpu') ? ['--provider', 'webgpu'] : [];
+  return start(script === 'peel' ? peelRunner : path.join(peersFolder, script), ['--model', file, '--threads', threads, ...lengths, ...provider]);
+}
+
+installPeers();
+await buildOurs();
+const dead = new Set();
+for (let n = 1; n <= Number(o.processes); n++) {
+  for (const shape of list(o.shapes)) {
+    for (const format of fs.existsSync(shape) ? ['as it is'] : list(o.formats)) {
+      if (format === 'f32' && shape !== '135m') continue; // 4.4 GB: more than one WebAssembly memory holds.
+      const model = modelFile(shape, format);
+      for (const threads of list(o.threads)) {
+        const name = fs.existsSync(shape) ? path.basename(shape, '.gguf') : shape;
+        const about = { shape: name, format, threads: Number(threads), process: n, fileBytes: fs.statSync(model).size };
+        keep({ kind: 'probe', ...about, ...await start(peelRunner, ['--probe', '1', '--threads', threads]) });
+        for (const peer of list(o.peers)) {
+          const key = `${peer} ${name} ${format} ${threads}`;
+          if (dead.has(key)) continue;
+          const result = await runPeer(peer, model, format, threads);
+          if (!result) { dead.add(key); continue; }
+          if (result.failed) dead.add(key);
+          say(`${n}/${o.processes} ${key}${result.failed ? ` FAILED: ${result.failed}` : ''}`);
+          keep({ kind: 'run', id: peer, ...about, ...result });
+          if (n === 1 && result.check && !peer.startsWith('peel')) {
+            const checked = await start(peelRunner, ['--model', model, '--threads', threads, ...lengths, '--check', JSON.stringify([result.check])]);
+            keep({ kind: 'check', id: peer, ...about, ...(checked.results?.[0] ?? { failed: checked.failed ?? 'no result' }) });
+          }
+        }
+      }
+    }
+  }
+}
+say(`raw lines: ${path.relative(root, results)}`);
+console.log(markdown(lines(results)));
