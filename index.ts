@@ -9,6 +9,7 @@ export { checkModel, type CheckResult } from './runtime/check.ts';
 export type { Session } from './runtime/session.ts';
 export type { GeneratedToken, GenerateOptions, StopReason, TokenConstraint } from './runtime/generation/options.ts';
 export { generateText, sampleTexts, type GeneratedText, type Sample, type TextOptions } from './runtime/generation/text.ts';
+export type { Constraint, ConstraintSource } from './runtime/constrain/engine.ts';
 export { conversationIds, type ConversationMessage } from './runtime/generation/conversation.ts';
 export type { SamplingOptions } from './runtime/sampling/options.ts';
 export type { DeviceName, DeviceOptions } from './runtime/device.ts';

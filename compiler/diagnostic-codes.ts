@@ -11,6 +11,8 @@ export const DIAGNOSTIC_CODES = {
   E025: 'A session that is busy or disposed.',
   E026: 'Text was asked of a model that generates none.',
   E027: 'A context that the model cannot have.',
+  E028: 'A regular expression or JSON Schema for constrained output that is wrong, or asks for what is not supported.',
+  E029: 'A constraint that is too large, or takes too long.',
   E101: 'The text is not valid UTF-8 or holds control characters.',
   E102: 'The YAML syntax is wrong.',
   E103: 'Lists and maps are nested too deeply.',

@@ -17,6 +17,7 @@ import { openDevice, type DeviceOptions } from './device.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
 import { firstNotFinite } from './reference/first-not-finite.ts';
+import { ConstraintEngine, grammarOf, type Constraint, type ConstraintSource } from './constrain/engine.ts';
 import { conversationIds, type ConversationMessage } from './generation/conversation.ts';
 import { generateText, type GeneratedText, type TextOptions } from './generation/text.ts';
 import { lengthKey } from './generation/length-key.ts';
@@ -84,6 +85,7 @@ export class LoadedModel {
   private readonly sessions = new Set<Session>();
   private tokenizerPromise: Promise<Tokenizer> | undefined;
   private main: Promise<Session> | undefined;
+  private engine: Promise<ConstraintEngine> | undefined;
 
   constructor(
     readonly located: Located, private readonly root: MapNode, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
@@ -196,8 +198,25 @@ export class LoadedModel {
     return yield* generateText(session, tokenizer, conversationIds(tokenizer, messages), { ...options, fresh: true });
   }
 
+  /**
+   * What `generate`, `write` and `reply` take as `constraint`: only texts that match are written. For one text at a time, any number after each
+   * other. Throws PeelError (exit code 2) for a source that is wrong, not supported, too large or too slow.
+   */
+  async constraint(source: ConstraintSource): Promise<Constraint> {
+    // What is wrong with it is said before anything is started.
+    grammarOf(source);
+    let engine = await this.engine;
+    if (!engine?.usable) {
+      const tokenizer = await this.tokenizer();
+      this.engine = ConstraintEngine.open(tokenizer, this.sessionModel().outputs);
+      engine = await this.engine;
+    }
+    return engine.constraint(source);
+  }
+
   /** Frees the sessions and closes the weights. */
   async dispose(): Promise<void> {
+    await (await this.engine?.catch(() => undefined))?.dispose();
     await this.main?.catch(() => undefined);
     for (const session of [...this.sessions]) await session.dispose();
     await this.source?.dispose();

@@ -5,8 +5,10 @@ import { samplingProblems, type SamplingOptions } from '../sampling/options.ts';
 import type { DecodeStream } from '../tokenizer/tokenizer.ts';
 import type { TokenMask } from '../sampling/sampler.ts';
 
-/** Says which tokens may come next. Made for one text; whoever made it disposes of it. */
+/** Says which tokens may come next. For one text at a time; whoever made it disposes of it. */
 export interface TokenConstraint {
+  /** A new text begins. */
+  begin?(): void;
   /** The tokens allowed now: bit id % 32 of word id / 32. `complete`: the text is whole, and nothing can follow. */
   next(): Promise<{ readonly mask: TokenMask; readonly complete: boolean }>;
   /** The token that was chosen among them. */

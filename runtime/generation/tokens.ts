@@ -42,6 +42,7 @@ export async function* generateTokens(sequence: Sequence, prompt: readonly numbe
   if (problems.length > 0) throw new PeelError(ExitCode.usage, problems);
   sequence.checkGenerates();
   const keep = options.contextShift === undefined || options.contextShift === false ? undefined : options.contextShift === true ? 1 : options.contextShift.keep;
+  constraint?.begin?.();
   const sampler = new Sampler(options, sequence.outputs);
   const onDevice = isPlainGreedy(options) && constraint === undefined && logprobs === undefined;
   const outputs = onDevice ? [] : ['logits'];

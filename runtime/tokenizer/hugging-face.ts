@@ -13,6 +13,7 @@ import type { Model } from './parts/model.ts';
 import { normalizer, type Normalize } from './parts/normalize.ts';
 import { Unigram } from './parts/unigram.ts';
 import { WordPiece } from './parts/word-piece.ts';
+import { tokenBytes } from './parts/token-bytes.ts';
 import { addedTokens, escapeSpecial, TokenFinder, type AddedToken } from './special.ts';
 import { decodeStream } from './stream.ts';
 import { renderTemplate } from './template.ts';
@@ -112,6 +113,7 @@ class HuggingFaceTokenizer implements Tokenizer {
   private readonly normalize: Normalize | undefined;
   private readonly cut: Cut | undefined;
   private readonly decodeTokens: Decode | undefined;
+  private readonly bytes: (token: string) => Uint8Array;
   private readonly frame: Frame;
   private readonly specialTexts: ReadonlySet<string>;
   /** Finders of added tokens in text and in normalised text, without and with the special ones. */
@@ -133,6 +135,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     this.normalize = normalize;
     this.cut = part(json, 'pre_tokenizer', cutter);
     this.decodeTokens = part(json, 'decoder', decoder);
+    this.bytes = tokenBytes(json.decoder, this.decodeTokens);
     this.frame = part(json, 'post_processor', (fields) => frameOf(fields, (token) => this.idOf(token))) ?? { before: [], after: [] };
     const isRaw = (token: AddedToken): boolean => !token.normalized || !normalize;
     this.finders = [added.filter((t) => !t.special), added].map((tokens) => ({
@@ -211,6 +214,10 @@ class HuggingFaceTokenizer implements Tokenizer {
 
   idOf(token: string): number | undefined { return this.added.get(token) ?? this.model.ids.get(token); }
   tokenOf(id: number): string | undefined { return this.tokens[id]; }
+  bytesOf(id: number): Uint8Array | undefined {
+    const token = this.tokens[id];
+    return token === undefined || this.specialTexts.has(token) ? undefined : this.bytes(token);
+  }
 }
 
 /**

@@ -46,4 +46,6 @@ export interface Tokenizer {
   chat(messages: readonly ChatMessage[], options?: { readonly generationPrompt?: boolean }): number[];
   idOf(token: string): number | undefined;
   tokenOf(id: number): string | undefined;
+  /** What the token adds to a text, in its middle: part of a character's UTF-8 at times. None for special tokens and ids that do not exist. */
+  bytesOf(id: number): Uint8Array | undefined;
 }
