@@ -14,7 +14,11 @@ export interface CheckResult {
   /** 0, or 10 for errors in the spec or config, 11 for weights that do not fit. */
   readonly exitCode: ExitCode;
   /** What the model is; absent where the spec has errors. */
-  readonly summary?: { readonly name: string; readonly layers: number; readonly dim: number; readonly parameters: number; readonly tensors?: number };
+  readonly summary?: {
+    readonly name: string; readonly layers: number; readonly dim: number; readonly parameters: number; readonly tensors?: number;
+    /** How many of the tensors are of which type, the most frequent first. */
+    readonly types?: Readonly<Record<string, number>>;
+  };
 }
 
 /** Everything found, at once; with `values`, all weights are read and looked through for NaN and infinity. Throws PeelError only where a file cannot be read at all. */
@@ -28,11 +32,13 @@ export async function checkModel(options: ModelOptions & { readonly values?: boo
   const wrong = diagnostics.some((d) => d.severity === 'error');
   let exitCode: ExitCode = wrong ? ExitCode.spec : ExitCode.done;
   let tensors: number | undefined;
+  let types: Record<string, number> = {};
   if (located.weights !== undefined) {
     let source: TensorSource | undefined;
     try {
       source = await openWeights(located.weights);
       tensors = source.tensors.size;
+      types = countTypes(source);
       if (model && graph) {
         const found = [...weightProblems(compiled, source)];
         if (options.values && found.every((d) => d.severity !== 'error')) {
@@ -56,5 +62,11 @@ export async function checkModel(options: ModelOptions & { readonly values?: boo
   if (!model || !graph) return { diagnostics, exitCode };
   const parameters = graph.weights.reduce((sum, slot) => sum + slot.shape.reduce((a, b) => a * b, 1), 0);
   const fits = exitCode === ExitCode.done && tensors !== undefined;
-  return { diagnostics, exitCode, summary: { name: model.name, layers: model.layers.length, dim: model.dim, parameters, ...(fits ? { tensors: tensors ?? 0 } : {}) } };
+  return { diagnostics, exitCode, summary: { name: model.name, layers: model.layers.length, dim: model.dim, parameters, ...(fits ? { tensors: tensors ?? 0, types } : {}) } };
+}
+
+function countTypes({ tensors }: TensorSource): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { dtype } of tensors.values()) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }

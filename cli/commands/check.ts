@@ -9,7 +9,7 @@ import type { Finish } from '../program.ts';
 interface CheckFlags extends CommonFlags { readonly strict?: boolean; readonly values?: boolean }
 
 export function checkCommand(finish: Finish): Command {
-  const command = new Command('check').description('Say everything that is wrong with a spec, a config and weights, without running anything.').argument('<model>', 'spec, folder, or name');
+  const command = new Command('check').description('Say everything that is wrong with a spec, a config and weights, without running anything.').argument('<model>', 'spec, folder, GGUF file, or name');
   return modelOptions(command)
     .option('--strict', 'warnings count too')
     .option('--values', 'read all weights and look for NaN and infinity')
@@ -21,6 +21,7 @@ Examples:
   $ peel check my-model.yaml
   $ peel check llama --weights ./SmolLM-135M
   $ peel check ./SmolLM-135M                        with the spec that its model_type picks
+  $ peel check model.gguf                           with the spec that its architecture picks
   $ peel check my-model.yaml --set layers=4 --json`)
     .action(async (path: string, flags: CheckFlags) => finish(await check(path, flags)));
 }
@@ -34,7 +35,9 @@ async function check(path: string, flags: CheckFlags): Promise<ExitCode> {
   else {
     reportDiagnostics(diagnostics);
     if (summary) {
-      line(`${summary.name}: ${summary.layers} layers, width ${summary.dim}, ${summary.parameters.toLocaleString('en')} parameters${summary.tensors === undefined ? '' : `; all ${summary.tensors} tensors fit`}`);
+      const types = Object.entries(summary.types ?? {}).map(([type, count]) => `${count} ${type}`).join(', ');
+      const fit = summary.tensors === undefined ? '' : `; all ${summary.tensors} tensors fit${types === '' ? '' : ` (${types})`}`;
+      line(`${summary.name}: ${summary.layers} layers, width ${summary.dim}, ${summary.parameters.toLocaleString('en')} parameters${fit}`);
     }
     const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
     line(code === ExitCode.done ? `ok${warnings > 0 ? `, ${count(warnings, 'warning')}` : ''}` : `${count(errors, 'error')}, ${count(warnings, 'warning')}`);

@@ -22,7 +22,7 @@ interface DiffFlags extends CommonFlags {
 }
 
 export function diffCommand(finish: Finish): Command {
-  const command = new Command('diff').description('Compare a model\'s embeddings, layers, logits and greedy tokens with a recording, or between devices.').argument('<model>', 'folder, spec, or name');
+  const command = new Command('diff').description('Compare a model\'s embeddings, layers, logits and greedy tokens with a recording, or between devices.').argument('<model>', 'folder, GGUF file, spec, or name');
   quantiseOptions(modelOptions(command))
     .option('--against <file>', 'recording: input_ids, hidden.{i}, logits (or last_hidden), generated, gen_logits')
     .option('--devices <a,b>', 'compare device a with device b', deviceList)

@@ -16,7 +16,7 @@ interface EvalFlags extends CommonFlags {
 }
 
 export function evalCommand(finish: Finish): Command {
-  const command = new Command('eval').description('Measure how well a model predicts a text: bits per byte.').argument('<model>', 'folder, spec, or name')
+  const command = new Command('eval').description('Measure how well a model predicts a text: bits per byte.').argument('<model>', 'folder, GGUF file, spec, or name')
     .requiredOption('--text <file>', 'a text file in UTF-8');
   quantiseOptions(modelOptions(command))
     .option('--from <share>', 'leave out this share of the file\'s bytes at its start: 0.9 measures the last tenth', decimal(0, 1), 0)

@@ -15,7 +15,7 @@ import type { Finish } from '../program.ts';
 interface GraphFlags extends CommonFlags { readonly output?: string }
 
 export function graphCommand(finish: Finish): Command {
-  const command = new Command('graph').description('Print the graph of a model, or draw it.').argument('<model>', 'spec, folder, or name');
+  const command = new Command('graph').description('Print the graph of a model, or draw it.').argument('<model>', 'spec, folder, GGUF file, or name');
   return modelOptions(command)
     .option('-o, --output <file>', 'write a drawing: .svg, .mmd or .dot')
     .addHelpText('after', `

@@ -21,7 +21,7 @@ interface PlanFlags extends CommonFlags {
 const stages = ['model', 'graph'];
 
 export function planCommand(finish: Finish): Command {
-  const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, or name');
+  const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, GGUF file, or name');
   quantiseOptions(modelOptions(command)).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
   return deviceOptions(command, false)
     .option('--max-tokens <n>', 'most tokens of one step', wholeNumber(1, 65536))

@@ -61,7 +61,7 @@ describe('a file that fits', () => {
   it('picks the spec by its architecture, and takes params and weights from the file', async () => {
     const result = await checkModel({ path: write('fits.gguf') });
     expect(result.diagnostics).toEqual([]);
-    expect(result.summary).toMatchObject({ name: 'llama', layers, dim, tensors: tensors.length });
+    expect(result.summary).toMatchObject({ name: 'llama', layers, dim, tensors: tensors.length, types: { F32: tensors.length } });
   });
   it('runs, the same with the spec named and the file as its weights', async () => {
     const file = write('runs.gguf');
