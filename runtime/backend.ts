@@ -28,6 +28,8 @@ export interface StepInput {
   readonly ropeLength?: number;
   /** Token types; zeros if absent. */
   readonly types?: Int32Array;
+  /** Whether the next step is likely to be the one token that this step's argmax names, without outputs: a device may begin it before it is asked for. */
+  readonly follow?: boolean;
 }
 
 export interface StepResult {

@@ -99,8 +99,9 @@ export class Session implements Sequence {
    * Appends ids to the sequence, in as many steps as the plan's capacity needs, and gives the named outputs for all of them, row-major.
    * `logits` and `probabilities` have `logitRows` trailing rows (1 if absent), other outputs one row a token.
    * `ropeLength`: the whole length that length-dependent rotary scaling should see; that of the sequence so far and `ids` if absent.
+   * `follow`: the most likely token will probably be fed next.
    */
-  async feed(ids: ArrayLike<number>, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number } = {}): Promise<StepResult> {
+  async feed(ids: ArrayLike<number>, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number; follow?: boolean } = {}): Promise<StepResult> {
     this.checkIds(ids);
     if (this.disposed) throw usage('E025', '', 'the session is disposed');
     if (this.busy) throw usage('E025', '', 'the session is busy: await one call before the next');
@@ -112,7 +113,7 @@ export class Session implements Sequence {
     }
   }
 
-  private async steps(ids: Int32Array, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number }): Promise<StepResult> {
+  private async steps(ids: Int32Array, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number; follow?: boolean }): Promise<StepResult> {
     const { outputs = [], logitRows = 1 } = options;
     const { maxTokens, maxLogitRows } = this.capacity;
     const length = options.ropeLength ?? this.past + ids.length;
@@ -131,7 +132,7 @@ export class Session implements Sequence {
       const rows = Math.min(wanted, maxLogitRows);
       const live = rows > 0 ? outputs : outputs.filter((name) => !headOutputs.has(name));
       const result = await this.executor.step(
-        { ids: ids.subarray(at, at + count), past: this.past, logitRows: Math.max(1, rows), ropeLength: Math.max(length, this.past + count) }, live);
+        { ids: ids.subarray(at, at + count), past: this.past, logitRows: Math.max(1, rows), ropeLength: Math.max(length, this.past + count), ...(options.follow && at + count === ids.length ? { follow: true } : {}) }, live);
       for (const [name, data] of result.outputs) parts.get(name)?.push(data);
       argmax = result.argmax;
       this.sequence.length = this.past;

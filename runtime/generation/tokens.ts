@@ -11,7 +11,7 @@ export interface Sequence {
   readonly outputs: number;
   readonly context: number;
   readonly position: number;
-  feed(ids: ArrayLike<number>, options: { outputs?: readonly string[] }): Promise<StepResult>;
+  feed(ids: ArrayLike<number>, options: { outputs?: readonly string[]; follow?: boolean }): Promise<StepResult>;
   extendTo(ids: readonly number[], options: { outputs?: readonly string[]; signal?: AbortSignal; onProgress?: (done: number, total: number) => void }): Promise<StepResult | undefined>;
   /** Fails for a model that generates no text. */
   checkGenerates(): void;
@@ -63,7 +63,7 @@ export async function* generateTokens(sequence: Sequence, prompt: readonly numbe
     if (next === undefined) {
       result = await sequence.extendTo(state, { outputs, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) });
     } else if (state.length <= sequence.context) {
-      result = await sequence.feed([next], { outputs });
+      result = await sequence.feed([next], { outputs, follow: onDevice && made + 1 < maxTokens });
     } else {
       if (keep === undefined) return 'context';
       state.splice(0, state.length, ...shifted(state, keep, sequence.context));

@@ -23,6 +23,10 @@ export interface WebGpuOptions {
   readonly without?: readonly GPUFeatureName[];
   /** Pretend that the adapter has no more than this. */
   readonly limits?: Partial<WebGpuLimits>;
+  /**
+   * Begin a greedy text's next step before it is asked for: by default on hardware, where a step in vain at the end costs no time of the processor's.
+   */
+  readonly ahead?: boolean;
   /** Receives the driver's own messages and the shaders that it refuses. */
   readonly debug?: (text: string) => void;
 }
@@ -32,7 +36,7 @@ export class WebGpuBackend implements PlanBackend {
   private constructor(
     readonly target: Target, readonly adapter: AdapterReport,
     private readonly watch: DeviceWatch, private readonly pipelines: PipelineCache,
-    private readonly release: () => void,
+    private readonly release: () => void, private readonly ahead: boolean,
   ) {}
 
   /** Opens the best adapter. Throws PeelError (exit 13) where there is none. */
@@ -53,7 +57,7 @@ export class WebGpuBackend implements PlanBackend {
       const watch = new DeviceWatch(device, debug);
       const software = options.kernels === undefined ? report.software : options.kernels === 'software';
       const target = targetOf(report, limits, new Set(requiredFeatures), software);
-      return new WebGpuBackend(target, report, watch, new PipelineCache(watch, debug), release);
+      return new WebGpuBackend(target, report, watch, new PipelineCache(watch, debug), release, options.ahead ?? !software);
     } catch (error) {
       release();
       throw error;
@@ -78,7 +82,7 @@ export class WebGpuBackend implements PlanBackend {
     const { name, software } = this.adapter;
     const shaders = shaderChoice(this.target, plan.buffers);
     const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length, ...(shaders ? { shaders: shaders.text } : {}) } as const;
-    const executor: WebGpuExecutor = new WebGpuExecutor(report, plan, this.watch, this.pipelines, memory, dispatches, () => { this.executors.delete(executor); });
+    const executor: WebGpuExecutor = new WebGpuExecutor(report, plan, this.watch, this.pipelines, memory, dispatches, this.ahead, () => { this.executors.delete(executor); });
     this.executors.add(executor);
     return executor;
   }

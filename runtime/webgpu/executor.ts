@@ -1,4 +1,7 @@
-/** Runs a loaded plan: one encoder, one compute pass and one submit a step; only what the caller asked for comes back. */
+/**
+ * Runs a loaded plan: one encoder, one compute pass and one submit a step; only what the caller asked for comes back. Where the next token is the
+ * most likely one, hardware is given the next step, which takes its id from this one's result in device memory, before this one's result is awaited.
+ */
 import { InternalError } from '../../compiler/diagnostics.ts';
 import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
@@ -67,13 +70,21 @@ function bufferOf(memory: DeviceMemory, binding: Binding, part: Part, matrix: st
   }
 }
 
+/** An output that a step brings back. */
+interface Wanted { readonly name: string; readonly buffer: Buffer; readonly count: number }
+
 export class WebGpuExecutor implements Executor {
   private readonly dimsGroup: GPUBindGroup;
   private readonly outputs: ReadonlyMap<string, Buffer>;
   private readonly inputs: ReadonlyMap<string, Buffer>;
   private readonly labels: readonly string[];
-  private readback: GPUBuffer | undefined;
+  /** Buffers for results that no step uses now. */
+  private readonly spare: GPUBuffer[] = [];
   private disposed = false;
+  /** A step that was begun before it was asked for: that of the last step's argmax. */
+  private ahead: { readonly dims: Dims; readonly result: Promise<StepResult> } | undefined;
+  private lastArgmax = -1;
+  private aheadSteps = 0;
 
   constructor(
     readonly report: DeviceReport,
@@ -82,6 +93,8 @@ export class WebGpuExecutor implements Executor {
     private readonly pipelines: PipelineCache,
     private readonly memory: DeviceMemory,
     private readonly kernels: readonly KernelDispatches[],
+    /** Whether steps may be begun before they are asked for. */
+    private readonly mayGoAhead: boolean,
     private readonly onDispose: () => void,
   ) {
     this.dimsGroup = watch.device.createBindGroup({ layout: pipelines.dimsLayout, entries: [{ binding: 0, resource: { buffer: memory.uniform } }] });
@@ -94,19 +107,57 @@ export class WebGpuExecutor implements Executor {
   /** Bytes of all weights and constants on the device, packed as they are. */
   get weightBytes(): number { return this.memory.weightBytes; }
 
+  /** Steps that were begun before they were asked for, and were asked for. */
+  get stepsAhead(): number { return this.aheadSteps; }
+
   async step(input: StepInput, names: readonly string[] = []): Promise<StepResult> {
     if (this.disposed) throw new InternalError('webgpu', 'a step after dispose');
     const dims = this.dims(input);
-    const { device } = this.watch;
-    const dispatches = this.kernels.flatMap((k) => k.variants.find((v) => v.when(dims))?.dispatches ?? []);
-    await this.compile(dispatches);
-    this.write(input, dims);
+    const { ahead } = this;
+    this.ahead = undefined;
+    const begun = ahead && names.length === 0 && !input.types && input.ids.length === 1 && input.ids[0] === this.lastArgmax
+      && ahead.dims.P === dims.P && ahead.dims.L === dims.L ? ahead.result : undefined;
+    if (begun) this.aheadSteps++;
+    const { result } = begun ? { result: begun } : await this.begin(input, dims, names);
+    if (input.follow && this.mayGoAhead) this.goAhead(dims);
+    const done = await result;
+    this.lastArgmax = done.argmax;
+    return done;
+  }
 
+  /** Submits a step. What is awaited is its submission. */
+  private async begin(input: StepInput, dims: Dims, names: readonly string[]): Promise<{ readonly result: Promise<StepResult> }> {
+    const dispatches = this.dispatches(dims);
+    await this.compile(dispatches);
     const wanted = names.map((name) => {
       const buffer = this.outputs.get(name);
       if (!buffer) throw new InternalError('webgpu', `the plan has no output ${name}`);
       return { name, buffer, count: product(buffer.shape, dims) };
     });
+    this.write(dims, input);
+    return { result: this.submit(dispatches, dims, wanted) };
+  }
+
+  /** Submits the step after one of these sizes, of the id that it will have found, where everything for it is compiled. */
+  private goAhead(before: Dims): void {
+    const dims = { T: 1, P: before.S, S: before.S + 1, R: 1, L: before.S + 1 };
+    const [argmax, ids] = [this.outputs.get('argmax'), this.inputs.get('ids')];
+    const dispatches = this.dispatches(dims);
+    if (!argmax || !ids || dims.S > this.plan.capacity.context || dispatches.some((d) => !d.pipeline)) return;
+    this.write(dims);
+    const result = this.submit(dispatches, dims, [], { from: argmax.id, to: ids.id });
+    // Not asked for, it fails in silence; else whoever awaits it hears of it.
+    result.catch(() => undefined);
+    this.ahead = { dims, result };
+  }
+
+  private dispatches(dims: Dims): Dispatch[] {
+    return this.kernels.flatMap((k) => [...(k.variants.find((v) => v.when(dims))?.dispatches ?? [])]);
+  }
+
+  /** Encodes and submits a step whose inputs are written, but for an id that is copied in device memory; the promise is of its results. */
+  private submit(dispatches: readonly Dispatch[], dims: Dims, wanted: readonly Wanted[], id?: { readonly from: BufferId; readonly to: BufferId }): Promise<StepResult> {
+    const { device } = this.watch;
     const argmax = this.outputs.get('argmax');
     const copies: { buffer: BufferId; at: number; bytes: number }[] = [];
     let bytes = 0;
@@ -116,6 +167,7 @@ export class WebGpuExecutor implements Executor {
     }
 
     const encoder = device.createCommandEncoder();
+    if (id) encoder.copyBufferToBuffer(this.memory.buffer(id.from), 0, this.memory.buffer(id.to), 0, 4);
     const pass = encoder.beginComputePass();
     pass.setBindGroup(0, this.dimsGroup);
     let current: GPUComputePipeline | undefined;
@@ -131,13 +183,18 @@ export class WebGpuExecutor implements Executor {
     const readback = this.staging(bytes);
     for (const copy of copies) encoder.copyBufferToBuffer(this.memory.buffer(copy.buffer), 0, readback, copy.at, copy.bytes);
     device.queue.submit([encoder.finish()]);
+    return this.results(readback, bytes, wanted, argmax !== undefined);
+  }
 
+  private async results(readback: GPUBuffer, bytes: number, wanted: readonly Wanted[], argmax: boolean): Promise<StepResult> {
     const data = await this.read(readback, bytes);
+    this.spare.push(readback);
     const outputs = new Map<string, Float32Array>();
-    wanted.forEach(({ name, buffer, count }, n) => {
-      const { at } = copies[n + (argmax ? 1 : 0)] as { at: number };
+    let at = argmax ? 4 : 0;
+    for (const { name, buffer, count } of wanted) {
       outputs.set(name, buffer.dtype === 'i32' ? Float32Array.from(new Int32Array(data, at, count)) : new Float32Array(data, at, count));
-    });
+      at += count * 4;
+    }
     return { argmax: argmax ? (new Int32Array(data, 0, 1)[0] ?? -1) : -1, outputs };
   }
 
@@ -158,24 +215,26 @@ export class WebGpuExecutor implements Executor {
     this.watch.check('compiling kernels', this.labels);
   }
 
-  private write(input: StepInput, dims: Dims): void {
+  /** Writes a step's sizes and inputs; without `input`, of one token whose id is copied. */
+  private write(dims: Dims, input?: StepInput): void {
     const { queue } = this.watch.device;
     queue.writeBuffer(this.memory.uniform, 0, new Int32Array([dims.T, dims.P, dims.S, dims.R, dims.L]));
     for (const [name, buffer] of this.inputs) {
       const target = this.memory.buffer(buffer.id);
-      if (name === 'ids') queue.writeBuffer(target, 0, Int32Array.from(input.ids));
-      else if (name === 'types') queue.writeBuffer(target, 0, input.types ? Int32Array.from(input.types) : new Int32Array(dims.T));
+      if (name === 'ids') { if (input) queue.writeBuffer(target, 0, Int32Array.from(input.ids)); }
+      else if (name === 'types') queue.writeBuffer(target, 0, input?.types ? Int32Array.from(input.types) : new Int32Array(dims.T));
       else if (name === 'positions') queue.writeBuffer(target, 0, Int32Array.from({ length: dims.T }, (_, t) => dims.P + t));
       else throw new InternalError('webgpu', `the plan has an unknown input ${name}`);
     }
   }
 
+  /** A buffer for results, of those that are free or a new one in place of one that is too small. */
   private staging(bytes: number): GPUBuffer {
-    if (!this.readback || this.readback.size < bytes) {
-      this.readback?.destroy();
-      this.readback = this.watch.device.createBuffer({ label: 'results', size: Math.max(16, 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))), usage: BufferUsage.mapRead | BufferUsage.copyDestination });
-    }
-    return this.readback;
+    const fits = this.spare.findIndex((b) => b.size >= bytes);
+    const [found] = this.spare.splice(Math.max(0, fits), 1);
+    if (found && fits >= 0) return found;
+    found?.destroy();
+    return this.watch.device.createBuffer({ label: 'results', size: Math.max(16, 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))), usage: BufferUsage.mapRead | BufferUsage.copyDestination });
   }
 
   private async read(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
@@ -200,7 +259,9 @@ export class WebGpuExecutor implements Executor {
   async dispose(): Promise<void> {
     if (this.disposed) return;
     this.disposed = true;
-    this.readback?.destroy();
+    // Work that was begun in vain ends first: its results are mapped.
+    await this.ahead?.result.catch(() => undefined);
+    for (const buffer of this.spare) buffer.destroy();
     this.memory.destroy();
     this.onDispose();
     await Promise.resolve();
