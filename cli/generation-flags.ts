@@ -1,6 +1,10 @@
 /** The flags of generation, which `run` and `chat` share, and what the library takes for them. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
+import { grammarOf, type ConstraintSource } from '../runtime/constrain/engine.ts';
 import type { TextOptions } from '../runtime/generation/text.ts';
+import { readText } from '../runtime/weights/files.ts';
+import { JsonSyntaxError, parseJson } from '../runtime/weights/json-text.ts';
 import { decimal, idList, wholeNumber } from './options.ts';
 
 export interface GenerationFlags {
@@ -21,6 +25,8 @@ export interface GenerationFlags {
   readonly ignoreEos?: boolean;
   readonly contextShift?: boolean;
   readonly contextKeep?: number;
+  readonly jsonSchema?: string;
+  readonly regex?: string;
 }
 
 /** --logit-bias ID=AMOUNT, any number of times. */
@@ -53,8 +59,34 @@ export function generationOptions(command: Command): Command {
     .option('--stop <text>', 'end before this text (repeatable)', text)
     .option('--stop-ids <list>', 'end before any of these token ids', idList)
     .option('--ignore-eos', 'go on past the end-of-text token')
+    .option('--json-schema <file>', 'write only JSON that matches this schema')
+    .option('--regex <pattern>', 'write only what this regular expression matches as a whole (JavaScript, u flag)')
     .option('--context-shift', 'where the context is full, keep the first tokens, drop half of the others, compute the rest again, and go on')
     .option('--context-keep <n>', 'first tokens that --context-shift keeps: 1 if absent', wholeNumber(0));
+}
+
+/** What --json-schema and --regex ask for; what is wrong with it is found here, before a model is loaded. */
+export async function constraintSource({ jsonSchema, regex }: GenerationFlags): Promise<ConstraintSource | undefined> {
+  if (jsonSchema !== undefined && regex !== undefined) {
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: '--json-schema and --regex exclude each other' }]);
+  }
+  const source = jsonSchema !== undefined ? { jsonSchema: await readSchema(jsonSchema) } : regex !== undefined ? { regex } : undefined;
+  if (source) grammarOf(source);
+  return source;
+}
+
+async function readSchema(file: string): Promise<unknown> {
+  const text = await readText(file, 16 << 20);
+  const wrong = (message: string, line: number, column: number): PeelError =>
+    new PeelError(ExitCode.usage, [{ code: 'E028', severity: 'error', path: '/json-schema', message, location: { file, line, column } }]);
+  try {
+    const { value, duplicates: [twice] } = parseJson(text);
+    if (twice) throw wrong(`the name '${twice.key}' is there twice`, twice.line, twice.column);
+    return value;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw wrong(`is not valid JSON: ${error.message}`, error.line, error.column);
+    throw error;
+  }
 }
 
 /** What the chain does, for a help text. */

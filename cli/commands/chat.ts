@@ -4,7 +4,7 @@ import { ExitCode } from '../../compiler/diagnostics.ts';
 import { loadModel } from '../../runtime/model.ts';
 import { Conversation } from '../chat/conversation.ts';
 import { chatLoop } from '../chat/loop.ts';
-import { chainHelp, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
+import { chainHelp, constraintSource, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
 import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { note } from '../output.ts';
 import { progress } from '../progress.ts';
@@ -36,6 +36,7 @@ Examples:
 }
 
 async function chat(path: string, flags: ChatFlags): Promise<ExitCode> {
+  const source = await constraintSource(flags);
   const model = await loadModel(toModelOptions(path, flags));
   try {
     const tokenizer = await model.tokenizer();
@@ -45,7 +46,7 @@ async function chat(path: string, flags: ChatFlags): Promise<ExitCode> {
     const interactive = process.stdin.isTTY && process.stdout.isTTY;
     const bar = progress('prompt', 512);
     const conversation = new Conversation(session, tokenizer, {
-      generation: toTextOptions(flags), ...(flags.system === undefined ? {} : { system: flags.system }),
+      generation: { ...toTextOptions(flags), ...(source ? { constraint: await model.constraint(source) } : {}) }, ...(flags.system === undefined ? {} : { system: flags.system }),
       onProgress: (done, total) => { if (!flags.quiet) bar.update(done, total); },
     });
     if (interactive && !flags.quiet) note(`${model.name} on ${session.device.description}; context ${session.context} tokens; /help lists the commands`);

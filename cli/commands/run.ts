@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ExitCode, formatDiagnostic, PeelError } from '../../compiler/diagnostics.ts';
+import type { Constraint } from '../../runtime/constrain/engine.ts';
 import type { GeneratedToken } from '../../runtime/generation/options.ts';
 import { generateText, sampleTexts, type GeneratedText, type Sample, type TextOptions } from '../../runtime/generation/text.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { Tokenizer } from '../../runtime/tokenizer/tokenizer.ts';
-import { chainHelp, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
+import { chainHelp, constraintSource, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
 import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { progress } from '../progress.ts';
@@ -46,6 +47,8 @@ Examples:
   $ peel run ./model --prompt "Hello" --chat --device webgpu
   $ peel run ./model --prompt "A list:" --stop "." --repetition-penalty 1.1
   $ peel run ./model --prompt "Once" --temperature 1 --samples 3 --json --logprobs 2
+  $ peel run ./model --chat --prompt "A person, as JSON" --json-schema person.json
+  $ peel run ./model --prompt "Yes or no? " --regex "yes|no"
   $ peel run ./model --ids 1,5,9 --max-tokens 8 --json
   $ peel run my-spec.yaml --random --ids 1,2,3`)
     .action(async (path: string, flags: RunFlags) => finish(await run(path, flags)));
@@ -73,23 +76,26 @@ function checkFlags(flags: RunFlags): void {
   if (flags.prompt !== undefined && flags.ids !== undefined) throw usage('--prompt and --ids exclude each other');
   if (flags.chat && flags.prompt === undefined) throw usage('--chat needs a --prompt');
   if (flags.system !== undefined && !flags.chat) throw usage('--system needs --chat');
-  if (flags.ids !== undefined && (flags.stop !== undefined || flags.samples > 1)) throw usage(`${flags.samples > 1 ? '--samples' : '--stop'} needs text: it does not go with --ids`);
+  const text = flags.samples > 1 ? '--samples' : flags.stop ? '--stop' : flags.jsonSchema !== undefined ? '--json-schema' : flags.regex !== undefined ? '--regex' : undefined;
+  if (flags.ids !== undefined && text !== undefined) throw usage(`${text} needs text: it does not go with --ids`);
   if (flags.logprobs !== undefined && !flags.json) throw usage('--logprobs needs --json');
   if (flags.samples > 1 && (flags.temperature ?? 0) === 0) throw usage('--samples needs a --temperature above 0', 'without one, all texts are the same');
 }
 
 async function run(path: string, flags: RunFlags): Promise<ExitCode> {
   checkFlags(flags);
+  const source = await constraintSource(flags);
   const model = await loadModel(toModelOptions(path, flags));
   try {
     const { ids, tokenizer } = await promptIds(model, flags);
     const wanted = ids.length + flags.maxTokens;
     const context = flags.context ?? Math.max(1, Math.min(wanted, model.capacity().context));
+    const constraint = source && await model.constraint(source);
     const started = performance.now();
     const session = await model.session({ ...toSessionOptions(flags), context });
     const load = performance.now() - started;
     try {
-      return await generate(model, session, ids, tokenizer, flags, load);
+      return await generate(model, session, ids, tokenizer, flags, load, constraint);
     } finally {
       await session.dispose();
     }
@@ -100,13 +106,13 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
 
 interface Timing { load: number; prefill: number; decode: number; decoded: number }
 
-async function generate(model: LoadedModel, session: Session, ids: number[], tokenizer: Tokenizer | undefined, flags: RunFlags, load: number): Promise<ExitCode> {
+async function generate(model: LoadedModel, session: Session, ids: number[], tokenizer: Tokenizer | undefined, flags: RunFlags, load: number, constraint: Constraint | undefined): Promise<ExitCode> {
   const timing: Timing = { load, prefill: 0, decode: 0, decoded: 0 };
   const started = performance.now();
   const bar = progress('prompt', 512);
   const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 32);
   const options = {
-    ...toTextOptions(flags), seed, ...(flags.chat ? { fresh: true } : {}), ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
+    ...toTextOptions(flags), seed, ...(constraint ? { constraint } : {}), ...(flags.chat ? { fresh: true } : {}), ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
     onProgress: (done: number, total: number): void => {
       if (!flags.quiet) bar.update(done, total);
       if (done === total && timing.prefill === 0) timing.prefill = performance.now() - started;

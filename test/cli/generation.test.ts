@@ -1,8 +1,11 @@
 /** What the flags of generation do, through the command line. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../runtime/weights/files.ts';
 import { peel, prepare } from './peel.ts';
 
 beforeAll(prepare);
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
 const run = (...args: string[]): ReturnType<typeof peel> => peel('run', 'nano-llama', '--device', 'cpu', '--threads', '1', ...args);
 interface Result { text: string; ids: number[]; stopped: string; stop?: string; seed?: number; logprobs?: { id: number; token: string; logprob: number; top?: { id: number; logprob: number }[] }[]; samples?: { seed: number; score: number; text: string }[] }
 const json = async (...args: string[]): Promise<Result> => JSON.parse((await run('--prompt', 'ROMEO:', '--max-tokens', '20', '--json', ...args)).out) as Result;
@@ -45,6 +48,17 @@ describe('peel run', () => {
     expect(shifted.ids.slice(0, 8)).toEqual(full.ids);
     expect([error.code, error.out]).toEqual([2, '']);
     expect(error.err).toMatch(/^E024 \/ids the prompt has \d+ tokens, the context holds 5; give a longer --context/);
+  });
+  it('writes only what a schema or a pattern allows', async () => {
+    const file = folder.file('schema.json', JSON.stringify({ type: 'object', properties: { name: { type: 'string', maxLength: 8 }, age: { type: 'integer', minimum: 1, maximum: 99 } }, required: ['name', 'age'] }));
+    const [object, word, samples] = await Promise.all([json('--json-schema', file, '--max-tokens', '60'), run('--prompt', 'Yes or no? ', '--regex', ' ?(?:yes|no)', '--quiet'), json('--regex', '[a-z]{4}', '--samples', '3', '--temperature', '2', '--seed', '1')]);
+    expect([object.stopped, Object.keys(JSON.parse(object.text) as object)]).toEqual(['complete', ['name', 'age']]);
+    expect(word.out).toMatch(/^Yes or no\? {1,2}(?:yes|no)\n$/);
+    for (const { text } of samples.samples ?? []) expect(text).toMatch(/^[a-z]{4}$/);
+    const bad = folder.file('bad.json', '{"type": "array", "uniqueItems": true}');
+    const refused = await Promise.all([['--json-schema', bad], ['--json-schema', folder.file('no.json', '{')], ['--json-schema', 'nowhere.json'], ['--regex', 'a', '--json-schema', file], ['--regex', '(a']].map((args) => run('--prompt', 'a', ...args)));
+    expect(refused.map((r) => `${r.code} ${/E\d+/.exec(r.err)?.[0] ?? r.err}`)).toEqual(['2 E028', '2 E028', '14 E721', '2 E012', '2 E028']);
+    expect(refused[0]?.err).toMatch(/^E028 \/json-schema\/uniqueItems uniqueItems is not supported; /);
   });
   it.each([
     [['--temperature', '101'], /'101' is invalid. A number from 0 to 100/], [['--top-p', '1.5'], /'1.5' is invalid. A number from 0 to 1/], [['--penalty-window', '-2'], /'-2' is invalid/],
