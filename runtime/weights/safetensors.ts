@@ -16,7 +16,7 @@ export interface TensorSource {
   prepare?(): Promise<void>;
   /** The form in which `readStored` gives the tensor; f32 where its elements have to be converted one by one. */
   formatOf(info: TensorInfo): WeightFormat;
-  /** Elements `from`..`from + count` (whole blocks) in the form of `formatOf`, f32 excepted, into `target`. */
+  /** Elements `from`..`from + count` (whole blocks of the file) in the form of `formatOf`, f32 excepted, into `target`. */
   readStored(info: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import { narrow, widenInPlace, type ElementType } from '../element.ts';
 import { decodeIQ4_NL, decodeMXFP4, decodeQ4_0, decodeQ4_1, decodeQ5_0, decodeQ5_1, decodeQ8_0 } from './decode-32.ts';
 import { decodeIQ4_XS, decodeQ2_K, decodeQ3_K, decodeQ4_K, decodeQ5_K, decodeQ6_K } from './decode-256.ts';
+import { decodeTQ1_0, decodeTQ2_0 } from './ternary.ts';
 import { ggmlBlock, type GgmlType } from './types.ts';
 
 /** The value of each binary16, which decoding looks up. */
@@ -43,6 +44,8 @@ export function decode(type: GgmlType, raw: Uint8Array, target: Float32Array, ha
     case 'Q6_K': decodeQ6_K(raw, target, halves); return;
     case 'IQ4_NL': decodeIQ4_NL(raw, target, halves); return;
     case 'IQ4_XS': decodeIQ4_XS(raw, target, halves); return;
+    case 'TQ1_0': decodeTQ1_0(raw, target, halves); return;
+    case 'TQ2_0': decodeTQ2_0(raw, target, halves); return;
     case 'MXFP4': decodeMXFP4(raw, target); return;
     default: throw type satisfies never;
   }

@@ -12,6 +12,7 @@ import { Malformed, OutOfBytes } from './cursor.ts';
 import { decode, halfValues, plainType } from './decode.ts';
 import { parseHead, type GgufHead, type GgufTensor } from './head.ts';
 import type { Metadata } from './metadata.ts';
+import { convertTQ1_0, convertTQ2_0 } from './ternary.ts';
 import { ggmlBlock } from './types.ts';
 
 const firstPiece = 2 << 20;
@@ -185,6 +186,8 @@ function converterOf(info: GgufTensor): ((raw: Uint8Array, target: Uint8Array) =
     case 'IQ4_NL': return convertIQ4_NL;
     case 'MXFP4': return convertMXFP4;
     case 'Q3_K': return convertQ3_K;
+    case 'TQ1_0': return convertTQ1_0;
+    case 'TQ2_0': return convertTQ2_0;
     default: return undefined;
   }
 }

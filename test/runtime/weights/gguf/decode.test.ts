@@ -4,7 +4,7 @@ import { formatBlock, type WeightFormat } from '../../../../compiler/formats.ts'
 import { decode, halfValues } from '../../../../runtime/weights/gguf/decode.ts';
 import { openGgufFile, type GgufSource } from '../../../../runtime/weights/gguf/file.ts';
 import type { GgufTensor } from '../../../../runtime/weights/gguf/head.ts';
-import { ggmlTypes, type GgmlType } from '../../../../runtime/weights/gguf/types.ts';
+import { ggmlBlock, ggmlTypes, type GgmlType } from '../../../../runtime/weights/gguf/types.ts';
 import { ggufFile } from '../../../support/gguf-file.ts';
 import { temporaryFolder } from '../files.ts';
 import { readTensor } from '../../../../runtime/weights/safetensors.ts';
@@ -60,14 +60,14 @@ async function kept(name: string, from: number, to: number): Promise<Float32Arra
 
 describe('what is kept', () => {
   test.each([
-    ['F16', 'f16'], ['BF16', 'bf16'], ['Q4_0', 'q4_0'], ['Q4_1', 'q4_1'], ['Q5_0', 'q8_0'], ['Q8_0', 'q8_0'], ['Q3_K', 'q6_K'], ['Q4_K', 'q4_K'], ['Q5_K', 'q5_K'], ['Q6_K', 'q6_K'], ['IQ4_NL', 'q8_0'],
+    ['F16', 'f16'], ['BF16', 'bf16'], ['Q4_0', 'q4_0'], ['Q4_1', 'q4_1'], ['Q5_0', 'q8_0'], ['Q8_0', 'q8_0'], ['Q3_K', 'q6_K'], ['Q4_K', 'q4_K'], ['Q5_K', 'q5_K'], ['Q6_K', 'q6_K'], ['IQ4_NL', 'q8_0'], ['TQ1_0', 'q4_0'], ['TQ2_0', 'q4_0'],
   ] as const)('%s as %s, with the same numbers', async (type, format) => {
     expect(source.formatOf(tensor(type))).toBe(format);
     const whole = await readTensor(source, type);
     // -0 counts as 0: 8 bits have no such number.
     const same = (values: Float32Array): number[] => bits(values.map((value) => value + 0));
     expect(same(await kept(type, 0, whole.length))).toEqual(same(whole));
-    const { elements } = formatBlock(format);
+    const { elements } = ggmlBlock(type);
     if (whole.length >= 4 * elements) expect(same(await kept(type, elements, 3 * elements))).toEqual(same(whole.slice(elements, 3 * elements)));
   });
 

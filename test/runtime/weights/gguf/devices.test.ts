@@ -12,7 +12,7 @@ afterAll(() => folder.remove());
 const [dim, heads, hidden, vocab, layers] = [256, 4, 256, 40, 1];
 /** Where a block's f16 scales are; exponents of MXFP4 are bytes. */
 const scales: Readonly<Partial<Record<GgmlType, readonly number[]>>> = {
-  Q4_0: [0], Q4_1: [0, 2], Q5_0: [0], Q5_1: [0, 2], Q8_0: [0], IQ4_NL: [0], Q2_K: [80, 82], Q3_K: [108], Q4_K: [0, 2], Q5_K: [0, 2], Q6_K: [208], IQ4_XS: [0],
+  Q4_0: [0], Q4_1: [0, 2], Q5_0: [0], Q5_1: [0, 2], Q8_0: [0], IQ4_NL: [0], Q2_K: [80, 82], Q3_K: [108], Q4_K: [0, 2], Q5_K: [0, 2], Q6_K: [208], IQ4_XS: [0], TQ1_0: [52], TQ2_0: [64],
 };
 /** About how large the numbers of a block are for a scale of 1. */
 const sizes: Readonly<Partial<Record<GgmlType, number>>> = { Q4_0: 5, Q4_1: 9, Q5_0: 9, Q5_1: 18, Q8_0: 74, IQ4_NL: 65, Q2_K: 14, Q3_K: 43, Q4_K: 290, Q5_K: 590, Q6_K: 1400, IQ4_XS: 1250 };
