@@ -16,9 +16,9 @@ const limits = { q8_0: 0.005, q4_0: 0.02, q4_K: 0.02 } as const;
 
 const devices: readonly { readonly name: string; readonly options: DeviceOptions; readonly characters: number; readonly forms: readonly Quantisation[] }[] = [
   { name: 'reference', options: { device: 'reference' }, characters: 500, forms: ['q8_0', 'q4_0'] },
-  { name: 'cpu', options: { device: 'cpu', threads: 2 }, characters: 12000, forms: ['q8_0', 'q4_0', 'q4_K'] },
-  { name: 'cpu, exact', options: { device: 'cpu', threads: 2, exact: true }, characters: 12000, forms: ['q8_0', 'q4_0'] },
-  { name: 'webgpu', options: { device: 'webgpu' }, characters: 500, forms: ['q8_0', 'q4_0'] },
+  { name: 'cpu', options: { device: 'cpu', threads: 2 }, characters: 6000, forms: ['q8_0', 'q4_0', 'q4_K'] },
+  { name: 'cpu, exact', options: { device: 'cpu', threads: 2, exact: true }, characters: 6000, forms: ['q8_0', 'q4_0'] },
+  { name: 'webgpu', options: { device: 'webgpu' }, characters: 250, forms: ['q8_0', 'q4_0'] },
 ];
 
 async function measure(options: DeviceOptions, characters: number, quantize?: Quantisation): Promise<number> {
