@@ -1,5 +1,6 @@
 /** Brings weights and constants into memory, those of products in block order; large ones by parts, so that no second copy of them is ever whole. */
 import { InternalError } from '../../compiler/diagnostics.ts';
+import { formatBytes } from '../../compiler/formats.ts';
 import type { WeightProvider } from '../backend.ts';
 import { halfValues } from '../weights/gguf/decode.ts';
 import { packCells } from './cells.ts';
@@ -9,7 +10,7 @@ import { packAlone, type Pack } from './packer.ts';
 import type { MemoryMap, PlacedBuffer } from './place.ts';
 
 /** Elements of a part, where nothing else is said. */
-const defaultPart = 8 * 1024 * 1024;
+const defaultPart = 4 * 1024 * 1024;
 
 export interface FillOptions {
   /** Elements of a part. */
@@ -20,10 +21,11 @@ export interface FillOptions {
 export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, options: FillOptions = {}): Promise<void> {
   const { part = defaultPart, pack = packAlone(memory) } = options;
   const halves = [...map.buffers.values()].some((b) => isCells(b.format)) ? halfValues() : new Float32Array(0);
+  const scratch = { bytes: new Uint8Array(0) };
   for (const placed of map.buffers.values()) {
     const { buffer } = placed;
     if (buffer.role === 'constant') fillConstant(memory, placed, buffer.data ?? []);
-    else if (buffer.role === 'weight' && isPacked(placed.format)) await fillPacked(memory, placed, placed.format, weights, part, halves);
+    else if (buffer.role === 'weight' && isPacked(placed.format)) await fillPacked(memory, placed, placed.format, weights, part, halves, scratch);
     else if (buffer.role === 'weight') await fillWeight(memory, placed, weights, part, pack);
   }
 }
@@ -61,7 +63,7 @@ async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format,
 
 /** A weight that stays as short as it is in its file: its rows come as they are stored, a part at a time, and go into their blocks. */
 async function fillPacked(
-  memory: WebAssembly.Memory, { buffer, address, capacity }: PlacedBuffer, format: Packed, weights: WeightProvider, part: number, halves: Float32Array,
+  memory: WebAssembly.Memory, { buffer, address, capacity }: PlacedBuffer, format: Packed, weights: WeightProvider, part: number, halves: Float32Array, scratch: { bytes: Uint8Array },
 ): Promise<void> {
   if (!weights.readStored) throw new InternalError('cpu', `${buffer.name} is planned as ${format.packed}, which its provider does not have`);
   const rows = capacity[capacity.length - 2] ?? 1;
@@ -70,10 +72,12 @@ async function fillPacked(
   const matrixBytes = storedBytes([rows, k], format);
   const blockBytes = storedBytes([blockRows, k], format);
   const step = Math.max(blockRows, Math.floor(part / k / blockRows) * blockRows);
+  const rowBytes = formatBytes(isCells(format) ? format.packed : 'f16', [k]);
+  if (scratch.bytes.length < Math.min(step, rows) * rowBytes) scratch.bytes = new Uint8Array(Math.min(step, rows) * rowBytes);
   for (let m = 0; m < matrices; m++) {
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(rows, from + step);
-      const stored = await weights.readStored(buffer.name, m * rows + from, m * rows + to);
+      const stored = await weights.readStored(buffer.name, m * rows + from, m * rows + to, scratch.bytes);
       const target = new Uint8Array(memory.buffer, address + m * matrixBytes + (from / blockRows) * blockBytes, Math.ceil((to - from) / blockRows) * blockBytes);
       if (isCells(format)) packCells(format.packed, orderOf(format.kind), stored, k, target, halves);
       else packHalves(stored, k, target);

@@ -37,9 +37,9 @@ export function inPlanOrder(weights: WeightProvider, plan: { readonly buffers: r
     } : {}),
     ...(formatOf ? { formatOf: (slot: string) => formatOf.call(weights, slot) } : {}),
     ...(readStored ? {
-      readStored: async (slot: string, from: number, to: number): Promise<Uint8Array> => {
+      readStored: async (slot: string, from: number, to: number, scratch?: Uint8Array): Promise<Uint8Array> => {
         const runs = runsOf(slot, from, to);
-        if (!runs) return readStored.call(weights, slot, from, to);
+        if (!runs) return readStored.call(weights, slot, from, to, scratch);
         const parts: Uint8Array[] = [];
         for (const run of runs) parts.push(await readStored.call(weights, slot, run.from, run.to));
         const result = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));

@@ -257,7 +257,7 @@ export class RecipeProvider implements WeightProvider {
   }
 
   /** Rows as they are stored; runs of rows that stand side by side in the file are one read. */
-  async readStored(slot: string, from: number, to: number): Promise<Uint8Array> {
+  async readStored(slot: string, from: number, to: number, scratch?: Uint8Array): Promise<Uint8Array> {
     const known = this.slots.get(slot);
     const plan = known && this.pieces(known);
     const format = this.formatOf(slot);
@@ -265,7 +265,8 @@ export class RecipeProvider implements WeightProvider {
     const k = known.shape.at(-1) ?? 1;
     const rowBytes = formatBytes(format, [k]);
     const rowsOfPiece = count(known.shape) / k / plan.pieces.length;
-    const target = new Uint8Array((to - from) * rowBytes);
+    const bytes = (to - from) * rowBytes;
+    const target = scratch && scratch.length >= bytes ? scratch.subarray(0, bytes) : new Uint8Array(bytes);
     for (let row = from; row < to;) {
       const { info, view } = plan.pieces[Math.floor(row / rowsOfPiece)] as Piece;
       const within = row % rowsOfPiece;

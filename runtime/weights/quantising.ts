@@ -34,11 +34,11 @@ export class QuantisingProvider implements WeightProvider {
     return form === undefined ? this.inner.formatOf?.(slot) ?? 'f32' : storedAs(form);
   }
 
-  async readStored(slot: string, from: number, to: number): Promise<Uint8Array> {
+  async readStored(slot: string, from: number, to: number, scratch?: Uint8Array): Promise<Uint8Array> {
     const form = this.forms.get(slot);
     if (form === undefined) {
       if (!this.inner.readStored) throw new InternalError('weights', `slot '${slot}' cannot be read as it is stored`);
-      return this.inner.readStored(slot, from, to);
+      return this.inner.readStored(slot, from, to, scratch);
     }
     const shape = this.shapeOf(slot);
     const rowBytes = formatBytes(storedAs(form), [shape.at(-1) ?? 1]);
