@@ -118,11 +118,13 @@ class HuggingFaceTokenizer implements Tokenizer {
   private readonly specialTexts: ReadonlySet<string>;
   /** Finders of added tokens in text and in normalised text, without and with the special ones. */
   private readonly finders: { readonly raw: TokenFinder; readonly normalized: TokenFinder }[];
+  private readonly specialFinder: TokenFinder;
   private readonly limited = timeLimit('encoding the text');
 
   constructor(json: Fields, private readonly config: Fields, eos: readonly number[], readonly warnings: readonly Diagnostic[]) {
     const added = addedTokens(json);
     this.specialTexts = new Set(added.filter((t) => t.special).map((t) => t.content));
+    this.specialFinder = new TokenFinder(added.filter((t) => t.special && t.content.length > 1));
     const model = isFields(json.model) ? json.model : {};
     this.model = modelOf(model, new Set(added.filter((t) => t.special && t.content.length > 1).map((t) => t.id)));
     for (const [piece, id] of this.model.ids) this.tokens[id] = piece;
@@ -203,7 +205,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     if (template === undefined) {
       throw tokenizerError('E804', 'this model has no chat template', { hint: 'prompt it without --chat' });
     }
-    const { escaped, restore } = escapeSpecial(messages, [...this.specialTexts]);
+    const { escaped, restore } = escapeSpecial(messages, this.specialFinder);
     const token = (key: string): string => tokenText(this.config[key]) ?? '';
     const text = renderTemplate(template, {
       messages: escaped, add_generation_prompt: options.generationPrompt ?? true,

@@ -23,6 +23,8 @@ const casedPattern = (contractions: string, digits: string): string =>
 
 /** Letters that have case, as far as DeepSeek's first tokenizer lists them. */
 const casedLetters = 'A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝ\u1f5f-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌ\u1fd0-\u1fd3\u1fd6-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃';
+/** `\s+$` of the model's file, tried at the first space of a run only: where that fails, so do the others. */
+const trailingSpace = isolate('(?<!\\s)\\s+$');
 const cjk = isolate('[一-龥\u0800-一가-\ud7ff]+');
 const deepseekWords = (rest: string): string =>
   `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${rest}`;
@@ -71,7 +73,7 @@ const groups: readonly (readonly [PreTokenizer, ...string[]])[] = [
   [{ cut: [isolate(casedPattern('', ''))], ignoreMerges: true, addBegin: true }, 'tekken'],
   [deepseek3, 'deepseek-v3', 'hunyuan-dense', 'joyai-llm', 'hy_v4'],
   [{ cut: [...deepseek3.cut.slice(0, 2), isolate(deepseekWords('[\\r\\n]|\\s+(?!\\S)|\\s+').replace('[\\r\\n]*', '')), isolate('\\p{N}')] }, 'spark2_5'],
-  [{ cut: [isolate('[\\r\\n]'), isolate(`\\s?[${casedLetters}]+`), isolate('\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+'), isolate('\\s+$'), cjk, isolate('\\p{N}+')] }, 'deepseek-llm'],
+  [{ cut: [isolate('[\\r\\n]'), isolate(`\\s?[${casedLetters}]+`), isolate('\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+'), trailingSpace, cjk, isolate('\\p{N}+')] }, 'deepseek-llm'],
   [{ cut: [isolate('[\\r\\n]'), isolate('\\s?\\p{L}+'), isolate('\\s?\\p{P}+'), cjk, isolate('\\p{N}')] }, 'deepseek-coder'],
   [falcon, 'falcon'],
   [bloom, 'bloom', 'poro-chat', 'gpt3-finnish'],

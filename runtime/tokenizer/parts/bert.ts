@@ -1,6 +1,9 @@
 /** BERT's normaliser as the Rust library computes it; the JavaScript library misses Chinese characters beyond U+FFFF and lowercases by context. */
 const control = /^[\p{Cc}\p{Cf}\p{Co}\p{Cs}]$/u;
 const blank = /^\p{White_Space}$/u;
+/** What is taken out, and white space that is no space. */
+const unclean = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\0\ufffd]|[^ \P{White_Space}]/gu;
+const beyondLatin = /[\u3400-\u9fff\uf900-\ufaff\u{20000}-\u{2fa1f}]/gu;
 
 function isChinese(code: number): boolean {
   return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0x3400 && code <= 0x4dbf) || (code >= 0x20000 && code <= 0x2a6df) || (code >= 0x2a700 && code <= 0x2b73f)
@@ -9,7 +12,7 @@ function isChinese(code: number): boolean {
 
 /** Small letters, each character for itself: JavaScript's own looks at its neighbours where it is a capital sigma. */
 export function lowercase(text: string): string {
-  return /^[\0-\x7f]*$/.test(text) ? text.toLowerCase() : Array.from(text, (char) => char.toLowerCase()).join('');
+  return text.includes('Σ') ? text.split('Σ').map((part) => part.toLowerCase()).join('σ') : text.toLowerCase();
 }
 
 export interface BertOptions {
@@ -20,14 +23,11 @@ export interface BertOptions {
 }
 
 export function bertNormalizer(options: BertOptions): (text: string) => string {
-  const clean = (char: string): string => {
-    if (char === '\t' || char === '\n' || char === '\r' || blank.test(char)) return control.test(char) && !/[\t\n\r]/.test(char) ? '' : ' ';
-    return char === '\0' || char === '\ufffd' || control.test(char) ? '' : char;
-  };
+  const clean = (char: string): string => (/[\t\n\r]/.test(char) || (blank.test(char) && !control.test(char)) ? ' ' : '');
   return (text) => {
     let result = text;
-    if (options.cleanText) result = Array.from(result, clean).join('');
-    if (options.chineseChars) result = Array.from(result, (char) => (isChinese(char.codePointAt(0) ?? 0) ? ` ${char} ` : char)).join('');
+    if (options.cleanText) result = result.replace(unclean, clean);
+    if (options.chineseChars) result = result.replace(beyondLatin, (char) => (isChinese(char.codePointAt(0) ?? 0) ? ` ${char} ` : char));
     if (options.stripAccents) result = result.normalize('NFD').replace(/\p{Mn}/gu, '');
     return options.lowercase ? lowercase(result) : result;
   };

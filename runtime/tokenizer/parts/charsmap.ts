@@ -1,3 +1,6 @@
+/** Characters that a segmenter gets at a time. */
+const pieceLength = 512;
+
 /**
  * SentencePiece's precompiled character map: a double-array trie of UTF-8 texts (Darts-clone's units of 32 bits) and the texts that stand for
  * them. The JavaScript library approximates it by NFKC; this reads it, and applies it as the Rust library does: to grapheme clusters of up to
@@ -43,11 +46,19 @@ export function charsmapNormalizer(base64: string): (text: string) => string {
     for (const char of grapheme) result += mapped(char) ?? char;
     return result;
   };
-  // An ASCII character before another is a cluster of its own, but for a line's end; only what is left needs the segmenter.
-  return (text) => text.replace(/\r\n|[\0-\x7f](?=[\0-\x7f]|$)|[\0-\x7f]?[^\0-\x7f]+/gu, (run) => {
-    if (run.length === 1 || run === '\r\n') return cluster(run);
+  // A segmenter's cost grows with the square of a text's length: it gets pieces, of which all clusters but the last are whole.
+  const clusters = (text: string): string => {
     let result = '';
-    for (const { segment } of segmenter.segment(run)) result += cluster(segment);
+    for (let at = 0, size = pieceLength; at < text.length;) {
+      const piece = text.slice(at, at + size);
+      const found = Array.from(segmenter.segment(piece), ({ segment }) => segment);
+      const last = at + size < text.length ? found.pop() ?? '' : '';
+      for (const segment of found) result += cluster(segment);
+      at += piece.length - last.length;
+      size = found.length === 0 ? 2 * size : pieceLength;
+    }
     return result;
-  });
+  };
+  // An ASCII character before another is a cluster of its own, but for a line's end; only what is left needs the segmenter.
+  return (text) => text.replace(/\r\n|[\0-\x7f](?=[\0-\x7f]|$)|[\0-\x7f]?[^\0-\x7f]+/gu, (run) => (run.length === 1 || run === '\r\n' ? cluster(run) : clusters(run)));
 }
