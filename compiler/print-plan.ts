@@ -1,7 +1,7 @@
 /** A plan as text for a reviewer: kernels with shapes and costs, fusions with reasons, buffers and memory. Layers that are alike are folded. */
 import { decodeStep, kernelCost, planCost } from './cost.ts';
 import { bufferNames, printKernel, printShape } from './kernels/print.ts';
-import { shaderChoice } from './shader-choice.ts';
+import { kernelVariants } from './kernel-variants.ts';
 import type { Buffer, BufferId, Kernel } from './kernels/types.ts';
 import type { ExecutionPlan, FusionRecord } from './plan.ts';
 
@@ -13,14 +13,14 @@ export interface PrintOptions {
 export function printPlan(plan: ExecutionPlan, options: PrintOptions = {}): string {
   const { capacity, memory, target } = plan;
   const past = capacity.context - 1;
-  const shaders = shaderChoice(target, plan.buffers);
+  const variants = kernelVariants(target, plan.buffers);
   const cost = planCost(plan, decodeStep(past));
   const fired = plan.fusions.filter((f) => f.fired).length;
   return [
     `plan ${plan.model} for ${target.name}: ${plan.kernels.length} kernels, ${fired} fusions, ${plan.fusions.length - fired} near misses`,
     `steps of up to ${capacity.maxTokens} tokens, context ${capacity.context}, logits of up to ${capacity.maxLogitRows} rows`,
     `one token after ${past} others: ${count(cost.flops)}FLOP, ${bytes(cost.bytes)} read and written`,
-    ...(shaders ? [`shaders: ${shaders.text}`] : []),
+    ...(variants === undefined ? [] : [`variants: ${variants}`]),
     '',
     `kernels (for that token: FLOP, bytes)`,
     ...kernelLines(plan, options.detail ?? false),

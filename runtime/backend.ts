@@ -48,8 +48,8 @@ export interface DeviceReport {
   /** Why this device: asked for, or what was tried before it. */
   readonly reason: string;
   readonly kernels: number;
-  /** Which shaders run and why, on WebGPU. */
-  readonly shaders?: string;
+  /** Which variants of the kernels run, and why. */
+  readonly variants?: string;
   readonly threads?: number;
 }
 

@@ -70,5 +70,5 @@ function show(name: string, opened: number, r: Benchmark): void {
   line(`cold: opened in ${Math.round(opened)} ms, loaded in ${Math.round(cold.load)} ms, first token ${Math.round(opened + cold.firstToken)} ms after the start`);
   line(`memory: weights ${bytes(memory.weights)}, states ${bytes(memory.states)}, planned ${bytes(memory.planned)}; the process at most ${bytes(memory.process)}`);
   line(`kernels: ${r.kernels.map((k) => `${k.count} ${k.kind}`).join(', ') || 'none, the graph is interpreted'}`);
-  note(`${prefill.times.count} rounds, ${r.device.reason}${r.device.shaders === undefined ? '' : `; ${r.device.shaders}`}`);
+  note(`${prefill.times.count} rounds, ${r.device.reason}${r.device.variants === undefined ? '' : `; ${r.device.variants}`}`);
 }

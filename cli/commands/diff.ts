@@ -107,7 +107,7 @@ function show(model: LoadedModel, report: ComparisonReport, sessions: readonly S
     writeJson({ ok: report.passed, model: model.name, devices, device: devices[0], ...quantisationResult(model.quantisation), against, ...report });
     return;
   }
-  for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
+  for (const device of devices) line(`${model.name} on ${device.description}, ${device.reason}${device.variants === undefined ? '' : `; ${device.variants}`}`);
   noteQuantisation(model.quantisation);
   const rows = [...report.outputs, ...report.agreement.map((d) => ({ ...d, name: `logits ${d.name}` }))];
   for (const text of table(['output', 'elements', 'max abs', 'NMSE', ''], rows.map((d) => [d.name, d.elements, short(d.maxAbs), short(d.nmse), d.close ? '' : 'DIFFERS']))) line(text);

@@ -189,7 +189,7 @@ function resultJson({ text, ids, tokens, stopped, stop, seed, score }: Generated
 
 function summary(model: LoadedModel, session: Session, prompt: number, timing: Timing, full: boolean): void {
   const { device } = session;
-  note(`\n${model.name} on ${device.description}, ${device.reason}${device.shaders === undefined ? '' : `; ${device.shaders}`}`);
+  note(`\n${model.name} on ${device.description}, ${device.reason}${device.variants === undefined ? '' : `; ${device.variants}`}`);
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
     + `${full ? `; stopped because the context of ${session.context} tokens is full (--context-shift goes on)` : ''}`);
   noteQuantisation(model.quantisation);

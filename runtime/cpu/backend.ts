@@ -1,5 +1,6 @@
 /** The CPU backend: plans compiled to WebAssembly with SIMD, run by a team of threads on one shared memory. */
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
+import { kernelVariants } from '../../compiler/kernel-variants.ts';
 import { targets } from '../../compiler/targets.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { PlanBackend } from '../backend.ts';
@@ -49,7 +50,8 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
         await team.dispose();
         throw error;
       }
-      const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, threads };
+      const variants = kernelVariants(plan.target, plan.buffers);
+      const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, ...(variants === undefined ? {} : { variants }), threads };
       return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);
     },
     dispose: () => Promise.resolve(),

@@ -1,5 +1,5 @@
 /** The WebGPU backend: opens a device, loads plans onto it. */
-import { shaderChoice } from '../../compiler/shader-choice.ts';
+import { kernelVariants } from '../../compiler/kernel-variants.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import type { PlanBackend, WeightProvider } from '../backend.ts';
 import { chooseLimits, describeAdapter, findAdapter, targetOf, type AdapterReport, type WebGpuLimits } from './adapter.ts';
@@ -80,8 +80,8 @@ export class WebGpuBackend implements PlanBackend {
     const memory = await createMemory(this.watch, plan, uploaded, [...layout.matrices.values()]);
     const dispatches = await this.watch.guard(`the kernels of ${plan.model}`, () => bindKernels(this.watch, this.pipelines, memory, kernels));
     const { name, software } = this.adapter;
-    const shaders = shaderChoice(this.target, plan.buffers);
-    const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length, ...(shaders ? { shaders: shaders.text } : {}) } as const;
+    const variants = kernelVariants(this.target, plan.buffers);
+    const report = { device: 'webgpu', description: `webgpu: ${name}${software ? ' (software)' : ''}`, reason, kernels: plan.kernels.length, ...(variants === undefined ? {} : { variants }) } as const;
     const executor: WebGpuExecutor = new WebGpuExecutor(report, plan, this.watch, this.pipelines, memory, dispatches, this.ahead, () => { this.executors.delete(executor); });
     this.executors.add(executor);
     return executor;

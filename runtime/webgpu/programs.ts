@@ -2,7 +2,7 @@
 import type { Dim } from '../../compiler/kernels/scalar.ts';
 import type { Buffer, BufferId, Kernel, LinearKernel } from '../../compiler/kernels/types.ts';
 import type { Target } from '../../compiler/plan.ts';
-import { shaderChoice } from '../../compiler/shader-choice.ts';
+import { shaderChoice } from '../../compiler/kernel-variants.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { elementReads, matrixKey, type Matrix, type WeightLayout } from './layout.ts';
 import { emitArgmax } from './wgsl/argmax.ts';

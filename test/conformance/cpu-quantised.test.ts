@@ -25,3 +25,18 @@ describe.each(variants)('cpu, $name', ({ backend, options, fuse, every }) => {
     }
   });
 });
+
+test('what runs and why is in the report', async () => {
+  const [c] = quantisedCases();
+  if (!c) throw new Error('no cases');
+  const variantsOf = async (backend: (typeof variants)[number]['backend']): Promise<string | undefined> => {
+    const plan = buildPlan(c.graph, backend.target, capacityOf(c), { formats: (slot) => c.formats?.[slot] ?? 'f32' });
+    const executor = await backend.load(plan, weightsOf(c), 'conformance');
+    await executor.dispose();
+    return executor.report.variants;
+  };
+  const [relaxed, plain, exact] = await Promise.all(variants.map((v) => variantsOf(v.backend)));
+  expect(relaxed).toBe('q8_0 weights by 16-bit products, because 8-bit weights do not fit byte products; inputs rounded to 8 bits (--exact keeps them in f32)');
+  expect(plain).toContain('because this engine has no relaxed SIMD');
+  expect(exact).toBe('q8_0 weights by products of f32, because exact inputs were asked for');
+});

@@ -78,8 +78,8 @@ describe.each([true, false])('kernels for hardware, subgroups: %s', (subgroups) 
     expect(code.includes('enable subgroups;')).toBe(subgroups);
     expect(code.includes('subgroupAdd')).toBe(subgroups);
     const executor = await backend.load(made, weightsOf(c), 'test');
-    expect(executor.report.shaders).toContain(subgroups ? 'subgroup operations, because the adapter has them' : 'workgroup memory, because the adapter has no subgroups');
-    expect(printPlan(made)).toContain(`shaders: ${executor.report.shaders}`);
+    expect(executor.report.variants).toContain(subgroups ? 'subgroup operations, because the adapter has them' : 'workgroup memory, because the adapter has no subgroups');
+    expect(printPlan(made)).toContain(`variants: ${executor.report.variants}`);
     await executor.dispose();
   });
 });
