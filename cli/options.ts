@@ -78,6 +78,11 @@ export function quantiseOptions(command: Command): Command {
     .option('--keep <pattern>', "with --quantize: leave these slots alone, such as 'output.*' (repeatable)", (text: string, earlier: string[] = []) => [...earlier, text]);
 }
 
+/** --set alone. */
+export function settingOption(command: Command): Command {
+  return command.option('--set <name=value>', 'give a param of the spec a value (repeatable)', setting);
+}
+
 export function deviceOptions(command: Command, withDevice = true): Command {
   if (withDevice) command.addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
   return command

@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts';
 import { diffCommand } from './commands/diff.ts';
 import { evalCommand } from './commands/eval.ts';
 import { graphCommand } from './commands/graph.ts';
+import { importCommand } from './commands/import.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 
@@ -32,9 +33,10 @@ Examples:
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
   $ peel diff ./llama --against golden.safetensors  compare with a recording
   $ peel bench ./model.gguf                         how fast it runs here
+  $ peel import ./SmolLM-135M -o smollm.yaml        a spec of its own for it
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
-  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand, benchCommand]) {
+  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand, benchCommand, importCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
   return root;

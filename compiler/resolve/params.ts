@@ -37,6 +37,10 @@ export interface ResolvedParams {
   readonly inLayer: (index: number | undefined) => Values;
   /** Names of the params that depend on `i`. */
   readonly layered: readonly string[];
+  /** For params that a source outside the spec gives a value: the key there. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** For the others: what in the spec gives it, if anything. */
+  readonly fallbacks: ReadonlyMap<string, SourceNode>;
 }
 
 /** With `partial`, params without a value are left unknown rather than reported, and `inLayer(undefined)` is a layer without a number. */
@@ -57,10 +61,14 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
   const within = textList(nodeUnder(root, 'config', 'within'));
   /** What sources give; undefined where that is of a wrong type, which has been reported. */
   const given = new Map<string, ParamValue | undefined>();
+  const origins = new Map<string, string>();
   for (const param of params.values()) {
     const found = sourceValue(reporter, param, sources, within);
     if (found === 'null') useNullValue(params, param);
-    else if (found) given.set(param.name, found.value);
+    else if (found) {
+      given.set(param.name, found.value);
+      origins.set(param.name, found.key);
+    }
   }
   const order = inOrder(reporter, params, given);
   // A param without a value yet is undefined: what depends on it fails silently, because its own failure is reported.
@@ -88,7 +96,8 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
     }
     return shared.with(local);
   };
-  return { values: shared, inLayer, layered: layered.map((param) => param.name) };
+  const fallbacks = new Map([...params.values()].flatMap(({ name, fallback }) => (given.has(name) || !fallback ? [] : [[name, fallback] as const])));
+  return { values: shared, inLayer, layered: layered.map((param) => param.name), origins, fallbacks };
 }
 
 function readParam(name: string, entry: MapEntry, sources: ParamSources): Param {
@@ -111,19 +120,25 @@ function useNullValue(params: Map<string, Param>, param: Param): void {
   if (fallback) params.set(param.name, { ...param, fallback, fallbackPath: pointer(param.path, 'if_null') });
 }
 
+interface Given {
+  readonly value: ParamValue | undefined;
+  /** Where the source has it. */
+  readonly key: string;
+}
+
 /** The value that a source outside the spec has for a param; `null` where the only key that is there holds null. */
-function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): { readonly value: ParamValue | undefined } | 'null' | undefined {
+function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, within: readonly string[]): Given | 'null' | undefined {
   const set = sources.set;
   if (set && Object.hasOwn(set, param.name)) {
     const value = set[param.name];
-    return typed(reporter, param, typeof value === 'string' ? commandLineValue(value, param) : value ?? null, 'the command line');
+    return typed(reporter, param, typeof value === 'string' ? commandLineValue(value, param) : value ?? null, 'the command line', `--set ${param.name}`);
   }
   if (sources.config) {
     const nested = within.map((key) => sources.config?.[key]).find(isRecord);
     let isNull = false;
     for (const key of textList(field(param, 'config'))) {
       const value = (nested ? lookUp(nested, key) : undefined) ?? lookUp(sources.config, key);
-      if (value !== undefined) return typed(reporter, param, value, `config.json's ${key}`);
+      if (value !== undefined) return typed(reporter, param, value, `config.json's ${key}`, key);
       isNull ||= holdsNull(nested ?? {}, key) || holdsNull(sources.config, key);
     }
     if (isNull) return 'null';
@@ -132,10 +147,10 @@ function sourceValue(reporter: Reporter, param: Param, sources: ParamSources, wi
     for (const key of metadataKeys(param, sources.gguf)) {
       const given = sources.gguf[key];
       const value = toParamValue(given);
-      if (value !== undefined && value !== null) return typed(reporter, param, value, `the metadata ${key}`);
+      if (value !== undefined && value !== null) return typed(reporter, param, value, `the metadata ${key}`, key);
       if (given !== undefined) {
         reporter.report(param.entry.key, 'E504', param.path, `the metadata ${key} is ${String(given).slice(0, 40)}, which is no number to compute with`);
-        return { value: undefined };
+        return { value: undefined, key };
       }
     }
   }
@@ -205,12 +220,12 @@ function toParamValue(value: unknown, depth = 0): ParamValue | undefined {
   return result;
 }
 
-function typed(reporter: Reporter, param: Param, value: ParamValue, from: string): { readonly value: ParamValue | undefined } {
+function typed(reporter: Reporter, param: Param, value: ParamValue, from: string, key: string): Given {
   const type = field(param, 'type');
   const wanted = type?.kind === 'scalar' ? type.value : undefined;
-  if (value === null || typeof wanted !== 'string' || hasType(value, wanted)) return { value };
+  if (value === null || typeof wanted !== 'string' || hasType(value, wanted)) return { value, key };
   reporter.report(param.entry.key, 'E504', param.path, `${from} should be ${wanted === 'integer' ? 'a whole number' : `a ${wanted}`}, but is ${typeName(value)}`);
-  return { value: undefined };
+  return { value: undefined, key };
 }
 
 function hasType(value: ParamValue, type: string): boolean {
