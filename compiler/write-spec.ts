@@ -56,7 +56,7 @@ export function writeSpec(input: WriteInput): Written {
   return { text: print(root), form: 'constants' };
 }
 
-/** The tree as a spec of its own: it extends nothing, is found by no model type, and reads nothing of config.json. */
+/** The tree as a spec of its own: it extends nothing, is found by no model type, and reads nothing of config.json or metadata. */
 function described(root: MapNode, input: WriteInput): MapNode {
   const place = root.place;
   const text = (value: ScalarValue): MapEntry => ({ key: place, value: { kind: 'scalar', value, place } });
@@ -66,7 +66,7 @@ function described(root: MapNode, input: WriteInput): MapNode {
   const params = inherited.filter(([key]) => key === 'params');
   return { ...root, entries: new Map([
     ['peel', text(1)], ['name', text(input.name)], ['description', text(input.description)],
-    ...params, ['config', everything], ...inherited.filter(([key]) => key !== 'params'),
+    ...params, [input.format === 'gguf' ? 'metadata' : 'config', everything], ...inherited.filter(([key]) => key !== 'params'),
   ]) };
 }
 
