@@ -47,10 +47,13 @@ export const onPlans = (create: () => Promise<PlanBackend>, keep: 'layers' | 'lo
 
 /** One checkpoint against its recording: logits, each hidden state, greedy tokens, and the prompt in one step, in pieces and token by token. */
 export async function expectGolden(loader: Loader, folder: string, specFile?: string): Promise<void> {
-  const golden = await readGolden(folder);
-  const opened = await openModel(folder, specFile);
+  await expectRecorded(loader, await readGolden(folder), await openModel(folder, specFile));
+}
+
+/** An opened model, which is closed, against a recording. */
+export async function expectRecorded(loader: Loader, golden: Golden, opened: OpenedModel): Promise<void> {
   try {
-    expect(opened.warnings, 'every key of config.json is accounted for').toEqual([]);
+    expect(opened.warnings, 'every key of config.json or of the metadata is accounted for').toEqual([]);
     const executor = await loader.load(opened, golden);
     try {
       const errors = await compareWithGolden(executor, golden, loader);

@@ -3,14 +3,17 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatDiagnostic } from '../../compiler/diagnostics.ts';
+import { compileSpec } from '../../compiler/compile.ts';
 import { loadSpec, readHeader } from '../../compiler/load.ts';
 import { lowerModel } from '../../compiler/lower/lower-model.ts';
 import { resolveModel } from '../../compiler/resolve.ts';
+import { locate } from '../../runtime/locate.ts';
+import { compileInput, configProblems, weightProblems } from '../../runtime/model.ts';
 import { openModelFolder, openWeights } from '../../runtime/weights/folder.ts';
 import { RecipeProvider } from '../../runtime/weights/provider.ts';
 import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import type { Graph } from '../../compiler/graph/types.ts';
-import type { Model } from '../../compiler/model.ts';
+import type { Model, ParamValue, WeightRecipe } from '../../compiler/model.ts';
 import type { WeightProvider } from '../../runtime/backend.ts';
 import type { ReadFile } from '../../compiler/load.ts';
 
@@ -75,4 +78,22 @@ export async function openModel(folder: string, specFile?: string): Promise<Open
     warnings: resolved.diagnostics,
     dispose: () => source.dispose(),
   };
+}
+
+/** Opens a GGUF file with the spec in models/ that its architecture picks; `set` gives params that its metadata have no keys for. */
+export async function openGguf(file: string, set: Readonly<Record<string, ParamValue>> = {}): Promise<OpenedModel> {
+  const options = { path: file, set, models: modelsFolder };
+  const located = await locate(file, options);
+  const compiled = compileSpec(compileInput(located, options));
+  const warnings = [...compiled.diagnostics, ...await configProblems(compiled, located)];
+  throwErrors(warnings);
+  const { model, graph } = compiled;
+  if (!model || !graph) throw new Error(`${file} did not compile`);
+  const source = await openWeights(file);
+  const recipes = (slot: string): WeightRecipe | undefined => model.recipes?.(slot);
+  const problems = weightProblems(compiled, source);
+  if (problems.length > 0) await source.dispose();
+  throwErrors(problems);
+  await source.prepare?.();
+  return { model, graph, weights: new RecipeProvider(source, graph.weights, recipes, file), warnings, dispose: () => source.dispose() };
 }
