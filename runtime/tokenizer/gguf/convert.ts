@@ -15,11 +15,14 @@ export interface Converted {
 /** Values of `tokenizer.ggml.token_type`. */
 const tokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** Tokens that end a reply wherever they are control tokens, as llama.cpp takes them: files name at most one of a model's several. */
+/** Tokens that end a reply, as llama.cpp takes them, whatever type the file gives them: files name at most three of a model's several. */
 const endTexts = [
   '<|eot_id|>', '<|im_end|>', '<|end|>', '<|return|>', '<|call|>', '<|flush|>', '<|calls|>', '<end_of_turn>', '<|endoftext|>', '</s>', '<|eom_id|>', '<EOT>', '_<EOT>',
   '[EOT]', '[EOS]', '<|end_of_text|>', '<end_of_utterance>', '<eos>', '<｜end▁of▁sentence｜>', '[e~[',
 ];
+
+/** Texts of the list that may be a vocabulary's ordinary pieces too. */
+const ordinaryTexts = ['</s>', '<eos>', '<EOT>', '[EOS]', '[e~['];
 
 interface Vocabulary {
   readonly tokens: readonly string[];
@@ -43,12 +46,22 @@ function readVocabulary(values: TokenizerValues, rename: (token: string, type: n
   return { tokens, ids, types };
 }
 
+/** Whether a token ends a reply by its text. */
+function endsReply({ ids, types }: Vocabulary, text: string): boolean {
+  const id = ids.get(text);
+  if (id === undefined) return false;
+  const type = types?.[id] ?? tokenType.normal;
+  return type === tokenType.control || (!ordinaryTexts.includes(text) && (type === tokenType.userDefined || type === tokenType.normal));
+}
+
 /** Tokens that are found in text before anything else: control tokens where they are asked for, a user's own everywhere. */
-function addedTokens({ tokens, types }: Vocabulary, unknown: number | undefined): Component[] {
+function addedTokens(vocabulary: Vocabulary, unknown: number | undefined): Component[] {
+  const { tokens, ids, types } = vocabulary;
   const added: Component[] = [];
+  const ends = new Set(endTexts.filter((text) => endsReply(vocabulary, text)).map((text) => ids.get(text)));
   tokens.forEach((content, id) => {
     const type = types?.[id];
-    const special = type === tokenType.control || type === tokenType.unknown || (types === undefined && id === unknown);
+    const special = type === tokenType.control || type === tokenType.unknown || (types === undefined && id === unknown) || ends.has(id);
     if (!special && type !== tokenType.userDefined) return;
     added.push({ type: 'AddedToken', id, content, special, normalized: false, lstrip: false, rstrip: false, single_word: false });
   });
@@ -185,9 +198,10 @@ function readKind(values: TokenizerValues): Kind {
   return (read ?? values.fail(key, `is '${name}', which is not known`, `known are ${Object.keys(kinds).join(', ')}`))(values);
 }
 
-function endIds(values: TokenizerValues, { tokens, ids, types }: Vocabulary, eos: number | undefined): number[] {
+function endIds(values: TokenizerValues, vocabulary: Vocabulary, eos: number | undefined): number[] {
+  const { tokens, ids } = vocabulary;
   const named = [eos, values.id('eot', tokens.length), values.id('eom', tokens.length)];
-  const found = endTexts.map((text) => ids.get(text)).filter((id) => id !== undefined && (types?.[id] ?? tokenType.normal) === tokenType.control);
+  const found = endTexts.filter((text) => endsReply(vocabulary, text)).map((text) => ids.get(text));
   const end = new Set([...named, ...found].filter((id) => id !== undefined));
   // Where a reply has several parts, <|end|> ends a part only.
   const has = (text: string): boolean => end.has(ids.get(text) ?? -1);

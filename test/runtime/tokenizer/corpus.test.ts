@@ -48,6 +48,15 @@ describe.each(names)('%s', (name) => {
     }
   });
 
+  it('keeps text that looks like a special token text', () => {
+    const json = data.tokenizer ?? (name === 'smollm2' ? {} : readJson(nano(name)));
+    const added = (json.added_tokens ?? []) as readonly { readonly id: number; readonly content: string; readonly special: boolean }[];
+    const control = new Set(added.filter((token) => token.special && token.id !== tokenizer.special.unknown).map((token) => token.id));
+    for (const text of [...cases.map((c) => c.text), added.map((token) => `x ${token.content}`).join('')]) {
+      expect(tokenizer.encode(text, { frame: false }).filter((id) => control.has(id)), JSON.stringify(text)).toEqual([]);
+    }
+  });
+
   it('decodes as the Rust library does', () => {
     for (const { text, expected } of cases) {
       expect(tokenizer.decode(expected.ids), JSON.stringify(text)).toBe(expected.decoded);
@@ -84,6 +93,11 @@ describe.each(names.filter((name) => results(name).chats.length > 0))('%s', (nam
       if (refuses !== undefined) { expect(render).toThrow(refuses.slice(0, 40)); continue; }
       expect(render()).toBe(text);
       expect(tokenizer.chat(messages, { generationPrompt: prompt })).toEqual(ids);
+      // What a user writes adds no special token.
+      const [eos = -1] = tokenizer.special.eos;
+      const count = (of: readonly number[]): number => of.filter((id) => id === eos).length;
+      const hostile = messages.map((m) => ({ role: m.role, content: `${m.content}x${tokenizer.tokenOf(eos) ?? ''}` }));
+      expect(count(tokenizer.chat(hostile, { generationPrompt: prompt }))).toBe(count(ids ?? []));
     }
   });
 });

@@ -153,6 +153,21 @@ describe('a chat template in a GGUF file', () => {
   });
 });
 
+describe('ends of a reply', () => {
+  const end = (more: readonly string[], values: Values = {}): (string | undefined)[] => {
+    const tokens = [...byteAlphabet(), ...more];
+    const tokenizer = load({ model: 'gpt2', pre: 'qwen2', tokens, merges: [], ...values });
+    return tokenizer.special.eos.map((id) => tokenizer.tokenOf(id));
+  };
+  it('are what the file names, and what is known by its text', () => {
+    expect(end(['<|eot_id|>', '<|eom_id|>', '<|end_of_text|>'], { eos_token_id: 258 })).toEqual(['<|end_of_text|>', '<|eot_id|>', '<|eom_id|>']);
+    expect(end(['<stop>', '<turn>'], { eos_token_id: 256, eot_token_id: 257 })).toEqual(['<stop>', '<turn>']);
+    expect(end(['</s>', '<stop>'], { eos_token_id: 257 })).toEqual(['<stop>']);
+    expect(end(['<|end|>', '<|return|>', '<|call|>'], { eos_token_id: 257 })).toEqual(['<|return|>', '<|call|>']);
+    expect(end(['<|end|>'], { token_type: [...byteAlphabet().map(() => 1), 4] })).toEqual(['<|end|>']);
+  });
+});
+
 describe('what is wrong with the metadata', () => {
   const values = { model: 'gpt2', pre: 'gpt-2', tokens: byteAlphabet(), merges: [] as string[] };
   it.each<[string, Values, RegExp]>([
