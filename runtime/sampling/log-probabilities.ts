@@ -15,6 +15,6 @@ export function logProbabilities(logits: Float32Array, id: number, count: number
   for (const x of logits) total += Math.exp(x - peak);
   const normaliser = peak + Math.log(total);
   const of = (i: number): number => (logits[i] ?? -Infinity) - normaliser;
-  const best = count === 0 ? [] : topK(Array.from(logits.keys()), Float64Array.from(logits), count);
-  return { logprob: of(id), top: best.map((i) => ({ id: i, logprob: of(i) })) };
+  const best = count === 0 ? new Int32Array(0) : topK(Int32Array.from(logits.keys()), Float64Array.from(logits), count);
+  return { logprob: of(id), top: Array.from(best, (i) => ({ id: i, logprob: of(i) })) };
 }

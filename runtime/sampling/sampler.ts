@@ -50,7 +50,7 @@ export class Sampler {
     if (mask) for (let id = 0; id < work.length; id++) if ((((mask[id >> 5] ?? 0) >>> (id & 31)) & 1) === 0) work[id] = -Infinity;
     applyPenalties(work, history, this.options);
     if (temperature === 0) return argmax(work);
-    let ids: readonly number[] = allowed(work);
+    let ids = allowed(work);
     if (k > 0) ids = topK(ids, work, k);
     if (typicalP < 1) ids = typical(ids, work, typicalP);
     if (p < 1) ids = topP(ids, work, p);
@@ -59,8 +59,9 @@ export class Sampler {
   }
 }
 
-function allowed(logits: Float64Array): number[] {
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) if ((logits[id] ?? 0) > -Infinity) ids.push(id);
-  return ids;
+function allowed(logits: Float64Array): Int32Array {
+  const ids = new Int32Array(logits.length);
+  let n = 0;
+  for (let id = 0; id < logits.length; id++) if ((logits[id] ?? 0) > -Infinity) ids[n++] = id;
+  return ids.subarray(0, n);
 }
