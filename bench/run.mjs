@@ -26,7 +26,8 @@ const help = `npm run bench -- [options]      (${os.cpus().length} processors he
   --decode 64          tokens decoded in a round
   --rounds 2           measured rounds of a process, after one that warms up
   --processes 5        fresh processes of a case
-  --peers peel,llama-cpp,onnx,wllama    also: peel-webgpu, onnx-webgpu (whichever driver this process was started with)
+  --peers peel,llama-cpp,onnx,wllama,onnx-web    also: peel-webgpu, onnx-webgpu (whichever driver this process was started with);
+                       onnx-web is an f32 product of 512 x 512 alone
   --limit 600          seconds that a process may take
   --table FILE         prints the table of an earlier run's lines
 
@@ -40,8 +41,8 @@ if (flags.help) { console.log(help); process.exit(0); }
 const lines = (file) => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
 if (flags.table) { console.log(markdown(lines(flags.table))); process.exit(0); }
 
-const quick = { shapes: '135m', formats: 'q4_0,q8_0', prompts: '128', pasts: '128', decode: '32', rounds: '2', processes: '2', peers: 'peel,llama-cpp,onnx,wllama', limit: '120' };
-const full = { shapes: '135m,1.1b', formats: 'f32,q8_0,q4_0,q4_K', prompts: '128,512', pasts: '128,1024', decode: '64', rounds: '2', processes: '5', peers: 'peel,llama-cpp,onnx,wllama', limit: '600' };
+const quick = { shapes: '135m', formats: 'q4_0,q8_0', prompts: '128', pasts: '128', decode: '32', rounds: '2', processes: '2', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '120' };
+const full = { shapes: '135m,1.1b', formats: 'f32,q8_0,q4_0,q4_K', prompts: '128,512', pasts: '128,1024', decode: '64', rounds: '2', processes: '5', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '600' };
 const o = { threads: '1,2', ...(flags.quick ? quick : full), ...flags };
 const list = (text) => text.split(',').filter(Boolean);
 const say = (text) => process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
@@ -61,7 +62,7 @@ function installPeers() {
 
 async function buildOurs() {
   const at = (name) => path.join(root, 'bench', name);
-  await build({ absWorkingDir: root, entryPoints: [at('peel-runner.ts'), at('random-model.ts')], outdir: cache, outExtension: { '.js': '.mjs' }, bundle: true, packages: 'external', platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' });
+  await build({ absWorkingDir: root, entryPoints: [at('peel-runner.ts'), at('matmul-runner.ts'), at('random-model.ts')], outdir: cache, outExtension: { '.js': '.mjs' }, bundle: true, packages: 'external', platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' });
 }
 
 /** The GGUF file of a shape and format, written if it is not there. */
@@ -120,7 +121,11 @@ function runPeer(peer, model, format, threads) {
 installPeers();
 await buildOurs();
 const dead = new Set();
+const modelPeers = list(o.peers).filter((p) => p !== 'onnx-web');
 for (let n = 1; n <= Number(o.processes); n++) {
+  for (const threads of list(o.peers).includes('onnx-web') ? list(o.threads) : []) {
+    for (const script of [path.join(cache, 'matmul-runner.mjs'), path.join(peersFolder, 'onnx-web-matmul.mjs')]) keep({ kind: 'matmul', process: n, ...await start(script, ['--threads', threads]) });
+  }
   for (const shape of list(o.shapes)) {
     for (const format of fs.existsSync(shape) ? ['as it is'] : list(o.formats)) {
       if (format === 'f32' && shape !== '135m') continue; // 4.4 GB: more than one WebAssembly memory holds.
@@ -129,7 +134,7 @@ for (let n = 1; n <= Number(o.processes); n++) {
         const name = fs.existsSync(shape) ? path.basename(shape, '.gguf') : shape;
         const about = { shape: name, format, threads: Number(threads), process: n, fileBytes: fs.statSync(model).size };
         keep({ kind: 'probe', ...about, ...await start(peelRunner, ['--probe', '1', '--threads', threads]) });
-        for (const peer of list(o.peers)) {
+        for (const peer of modelPeers) {
           const key = `${peer} ${name} ${format} ${threads}`;
           if (dead.has(key)) continue;
           const result = await runPeer(peer, model, format, threads);

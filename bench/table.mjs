@@ -43,6 +43,14 @@ export function markdown(lines) {
   });
   const versions = [...new Set(all.filter((g) => !g.failed).map((g) => `${g.peer}: ${g.version}; ${g.detail}`))];
   const probes = [...new Set(lines.filter((l) => l.kind === 'probe').map((l) => l.threads))].map((t) => `${number(median(lines.filter((l) => l.kind === 'probe' && l.threads === t && l.bandwidth).map((l) => l.bandwidth)) / 1e9)} GB/s on ${t} ${t === 1 ? 'thread' : 'threads'}`);
+  const products = lines.filter((l) => l.kind === 'matmul');
+  const firsts = products.filter((l) => l.first).map((l) => l.first);
+  const agree = firsts.every((row) => row.every((x, i) => Math.abs(x - firsts[0][i]) < 1e-5));
+  const matmul = [...new Set(products.map((l) => `${l.peer ?? l.failed}|${l.threads}`))].map((key) => {
+    const mine = products.filter((l) => `${l.peer ?? l.failed}|${l.threads}` === key);
+    return `| ${key.replace('|', ' | ')} | ${number(Math.max(...mine.map((l) => l.best)))} | ${number(median(mine.map((l) => l.median)))} |`;
+  });
+  const products512 = matmul.length === 0 ? [] : ['', `An f32 product of 512 rows by 512 x 512, results ${agree ? 'equal within 1e-5' : 'DIFFERENT'}:`, '', '| peer | threads | GFLOP/s, best | median |', '|---|---|---|---|', ...matmul];
   return [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows.map((r) => `| ${r.join(' | ')} |`), '',
-    `Memory read alone in the same run: ${probes.join(', ')}.`, '', ...versions.map((v) => `- ${v}`)].join('\n');
+    `Memory read alone in the same run: ${probes.join(', ')}.`, ...products512, '', ...versions.map((v) => `- ${v}`)].join('\n');
 }

@@ -1,6 +1,6 @@
 export interface Options {
   readonly model: string; readonly threads: number; readonly prompts: number[]; readonly pasts: number[]; readonly decode: number; readonly rounds: number;
-  readonly provider?: string; readonly check?: string; readonly probe?: string;
+  readonly width?: string; readonly tokens?: string; readonly provider?: string; readonly check?: string; readonly probe?: string;
 }
 export function options(): Options;
 export function promptIds(count: number, round: number): number[];
