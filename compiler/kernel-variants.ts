@@ -13,13 +13,15 @@ export interface ShaderChoice {
   readonly text: string;
 }
 
-/** The choice for a target, and how it reads those of `buffers` that are f16; undefined for one that runs no shaders. */
+/** The choice for a target, and how it reads those of `buffers` that are f16 or quantised; undefined for one that runs no shaders. */
 export function shaderChoice(target: Target, buffers: readonly Buffer[] = []): ShaderChoice | undefined {
   if (target.device !== 'webgpu') return undefined;
   const choice = reductions(target);
-  if (!buffers.some((b) => b.format === 'f16')) return choice;
+  const formats = new Set(buffers.map((b) => b.format ?? 'f32'));
   const halves = target.f16 ? 'f16 weights as such, because the adapter has shader-f16' : 'f16 weights unpacked from 32-bit words, because the adapter has no shader-f16';
-  return { ...choice, text: `${choice.text}; ${halves}` };
+  const quantised = [...formats].filter(isQuantised).sort();
+  const notes = [...(formats.has('f16') ? [halves] : []), ...(quantised.length > 0 ? [`${quantised.join(', ')} weights kept so, and turned into f32 in registers`] : [])];
+  return { ...choice, text: [choice.text, ...notes].join('; ') };
 }
 
 function reductions(target: Target): ShaderChoice {

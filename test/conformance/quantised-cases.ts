@@ -1,6 +1,7 @@
 /** Products with, and gathers from, weights that stay quantised: `formats` says how each slot is stored. */
 import * as e from '../../compiler/graph/expressions.ts';
 import { holds, isQuantised, weightFormats, type WeightFormat } from '../../compiler/formats.ts';
+import { llamaGraph } from '../support/hand-graphs.ts';
 import { operatorCase, type ConformanceCase } from './case.ts';
 
 export const quantisedFormats = weightFormats.filter(isQuantised);
@@ -65,4 +66,20 @@ export function quantisedCases(): ConformanceCase[] {
     }, { steps: [1, 11], formats: { gate: 'q4_K', up: 'q6_K' }, limit: exactLimit }),
   );
   return cases;
+}
+
+/** A model stored as files mix it, and a weight whose rows a plan stores in another order. For inputs as they are: what 8 bits lose adds up in a model. */
+export function quantisedModelCases(): ConformanceCase[] {
+  const vocab = 40;
+  const graph = llamaGraph({ vocab, dim: 256, heads: 4, kvHeads: 2, headDim: 64, hidden: 512, layers: 2, qkNorm: true, bias: true });
+  const mixture: readonly [RegExp, WeightFormat][] = [[/token/, 'q6_K'], [/0\.attention\.v|1\.ffn\.down/, 'q6_K'], [/\.v\./, 'q8_0'], [/\.o\./, 'q5_K'], [/1\.ffn\.up/, 'q4_0'], [/\.k\./, 'q4_1'], [/./, 'q4_K']];
+  const formats = Object.fromEntries(graph.weights.filter((w) => w.shape.length === 2).map((w) => [w.slot, mixture.find(([name]) => name.test(w.slot))?.[1] ?? 'f32']));
+  return [
+    { name: 'a model in six formats', graph, steps: [5, 1, 2], formats, limit: exactLimit, vocab },
+    operatorCase('heads that are stored in two parts: q4_1', (b, x) => {
+      const heads = b.reshape(b.linear(b.linear(x('a', 32), b.weight('v', [32, 32])), b.weight('w', [24, 32])), ['T', 3, 8]);
+      const normed = b.norm('rms', b.slice(heads, 2, 6, 2), 1e-6);
+      return b.reshape(b.concat([b.headLinear(b.slice(heads, 2, 0, 6), b.weight('h', [3, 6, 6])), normed], 2), ['T', 24]);
+    }, { formats: { w: 'q4_1' }, limit: exactLimit }),
+  ];
 }

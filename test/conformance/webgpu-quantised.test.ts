@@ -4,7 +4,7 @@ import { isQuantised } from '../../compiler/formats.ts';
 import type { WebGpuBackend, WebGpuOptions } from '../../runtime/webgpu/index.ts';
 import { layoutWeights } from '../../runtime/webgpu/layout.ts';
 import { openTestWebGpu } from '../support/webgpu.ts';
-import { quantisedCases } from './quantised-cases.ts';
+import { quantisedCases, quantisedModelCases } from './quantised-cases.ts';
 import { capacityOf, weightsOf, worstError } from './harness.ts';
 
 // Drivers in software take seconds to compile kernels for hardware: of those, what they have of their own, in some of the formats.
@@ -24,7 +24,7 @@ describe.each(ways)('webgpu, quantised weights, %s', (_, which, options) => {
   beforeAll(async () => { backend = await openTestWebGpu(options); });
   afterAll(() => backend.dispose());
 
-  test.each(quantisedCases().filter((c) => which(c.name)).map((c) => [c.name, c] as const))('%s', async (_name, c) => {
+  test.each([...quantisedCases(), ...quantisedModelCases()].filter((c) => which(c.name)).map((c) => [c.name, c] as const))('%s', async (_name, c) => {
     const plan = buildPlan(c.graph, backend.target, capacityOf(c), { formats: (slot) => c.formats?.[slot] ?? 'f32' });
     expect(plan.buffers.some((b) => isQuantised(b.format ?? 'f32'))).toBe(true);
     if (options.limits) expect([...layoutWeights(plan, backend.target.maxBindingBytes).matrices.values()].some((m) => m.split)).toBe(true);
@@ -33,4 +33,20 @@ describe.each(ways)('webgpu, quantised weights, %s', (_, which, options) => {
     expect(error, where).toBeLessThanOrEqual(c.limit);
     await executor.dispose();
   });
+});
+
+test('a quantised weight is stored in the order that a plan asks for, in few bytes', async () => {
+  const backend = await openTestWebGpu();
+  const [model, heads] = quantisedModelCases();
+  for (const c of [model, heads]) {
+    if (!c) throw new Error('no such case');
+    const plan = (formats: boolean): ReturnType<typeof buildPlan> => buildPlan(c.graph, backend.target, capacityOf(c), { formats: (slot) => (formats ? c.formats?.[slot] ?? 'f32' : 'f32') });
+    const [stored, full] = [await backend.load(plan(true), weightsOf(c), 'test'), await backend.load(plan(false), weightsOf(c), 'test')];
+    if (c === heads) expect(plan(true).buffers.find((b) => b.rowOrder)?.format).toBe('q4_1');
+    else expect(stored.weightBytes / full.weightBytes).toBeLessThan(0.2);
+    if (c === heads) expect(stored.report.variants).toContain('; q4_1 weights kept so');
+    await stored.dispose();
+    await full.dispose();
+  }
+  await backend.dispose();
 });
