@@ -299,7 +299,8 @@ def falcon_metadata(w, c):
     w.add_context_length(2048)
     w.add_tensor_data_layout('jploski')
     w.add_embedding_length(c.dim)
-    w.add_feed_forward_length(4 * c.dim)
+    # The converter writes 4 * width, which is what every real file has.
+    w.add_feed_forward_length(c.get('ffn_hidden_size', default=4 * c.dim))
     w.add_block_count(c.layers)
     w.add_head_count(c.heads)
     w.add_head_count_kv(falcon_kv_heads(c))
