@@ -29,12 +29,29 @@ export interface BpeOptions {
   readonly special: ReadonlySet<number>;
 }
 
+function piecesOf(ids: ReadonlyMap<string, number>): string[] {
+  const pieces: string[] = [];
+  for (const [piece, id] of ids) pieces[id] = piece;
+  return pieces;
+}
+
 function listedMerges({ ids, merges, continuingPrefix, special }: BpeOptions): Merges {
   const table = new PairTable(merges.length);
   const target = new Int32Array(merges.length);
-  for (const [rank, [left, right]] of merges.entries()) {
-    const [a, b, joined] = [ids.get(left), ids.get(right), ids.get(left + right.slice(continuingPrefix !== '' && right.startsWith(continuingPrefix) ? continuingPrefix.length : 0))];
+  const pieces = piecesOf(ids);
+  let last = -1;
+  const join = (left: string, right: string): number | undefined => {
+    // Vocabularies mostly hold what the merges give in the merges' order: the next piece is compared first, which is cheaper than a look-up.
+    const next = pieces[last + 1];
+    if (next?.length === left.length + right.length && next.startsWith(left) && next.endsWith(right)) return last + 1;
+    return ids.get(left + right);
+  };
+  for (let rank = 0; rank < merges.length; rank++) {
+    const [left, right] = merges[rank] ?? ['', ''];
+    const [a, b] = [ids.get(left), ids.get(right)];
+    const joined = join(left, continuingPrefix !== '' && right.startsWith(continuingPrefix) ? right.slice(continuingPrefix.length) : right);
     if (a === undefined || b === undefined || joined === undefined) throw new Error(`the merge of '${left}' and '${right}' is not in the vocabulary`);
+    last = joined;
     if (special.has(joined)) continue;
     table.set(a, b, rank);
     target[rank] = joined;
@@ -46,8 +63,7 @@ function listedMerges({ ids, merges, continuingPrefix, special }: BpeOptions): M
 const mostKnownPairs = 1 << 22;
 
 function scoredMerges({ ids, special }: BpeOptions, scores: readonly number[]): Merges {
-  const pieces: string[] = [];
-  for (const [piece, id] of ids) pieces[id] = piece;
+  const pieces = piecesOf(ids);
   const byScore = [...new Set(scores)].sort((a, b) => b - a);
   const rankOf = new Map(byScore.map((score, rank) => [score, rank]));
   const table = new PairTable();
