@@ -24,7 +24,7 @@ export interface Constraint extends TokenConstraint {
 }
 
 /** Milliseconds that preparing a grammar, or one mask, may take. */
-const patience = 10_000;
+const longestWait = 10_000;
 
 /** The grammar of a source. Throws PeelError (exit code 2). */
 export function grammarOf(source: ConstraintSource): Grammar {
@@ -57,7 +57,7 @@ export class ConstraintEngine {
   private calls = 0;
   private ended = false;
 
-  private constructor(private readonly worker: Worker, private readonly tokenizer: Tokenizer, private readonly outputs: number) {
+  private constructor(private readonly worker: Worker, private readonly tokenizer: Tokenizer, private readonly outputs: number, private readonly patience: number) {
     worker.on('message', ({ call, result, error }: Reply) => {
       if (error !== undefined && call === undefined) { this.fail(new InternalError('constraint', error)); return; }
       const waiting = this.waiting.get(call ?? -1);
@@ -70,13 +70,13 @@ export class ConstraintEngine {
     worker.on('exit', () => { this.fail(new InternalError('constraint', 'the thread has ended')); });
   }
 
-  /** `outputs`: how many logits the model has. */
-  static async open(tokenizer: Tokenizer, outputs: number): Promise<ConstraintEngine> {
+  /** `outputs`: how many logits the model has. `patience`: milliseconds that preparing a grammar, or one mask, may take. */
+  static async open(tokenizer: Tokenizer, outputs: number, patience = longestWait): Promise<ConstraintEngine> {
     const { Worker } = await import('node:worker_threads');
     const file = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
-    const engine = new ConstraintEngine(new Worker(workerProgram, { eval: true, workerData: { file }, execArgv: [], name: 'peel constraints' }), tokenizer, outputs);
+    const engine = new ConstraintEngine(new Worker(workerProgram, { eval: true, workerData: { file }, execArgv: [], name: 'peel constraints' }), tokenizer, outputs, patience);
     engine.worker.unref();
-    await engine.call('vocabulary', { tokens: vocabulary(tokenizer, outputs) }, '/constraint');
+    await engine.call('vocabulary', { tokens: vocabulary(tokenizer, outputs) }, '/constraint', Math.max(patience, longestWait));
     return engine;
   }
 
@@ -92,7 +92,7 @@ export class ConstraintEngine {
     if (!this.ended) this.worker.postMessage({ work, ...data });
   }
 
-  private async call(work: string, data: object, path: string): Promise<unknown> {
+  private async call(work: string, data: object, path: string, patience = this.patience): Promise<unknown> {
     if (this.ended) throw new InternalError('constraint', 'the thread has ended');
     const call = this.calls++;
     let timer: NodeJS.Timeout | undefined;

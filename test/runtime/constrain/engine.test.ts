@@ -1,7 +1,7 @@
 import Ajv from 'ajv/dist/2020.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PeelError } from '../../../compiler/diagnostics.ts';
-import type { ConstraintSource } from '../../../runtime/constrain/engine.ts';
+import { ConstraintEngine, type ConstraintSource } from '../../../runtime/constrain/engine.ts';
 import type { GeneratedText, TextOptions } from '../../../runtime/generation/text.ts';
 import { loadModel, type LoadedModel } from '../../../runtime/model.ts';
 
@@ -36,20 +36,20 @@ describe.each(models)('%s, constrained', (name) => {
     const constraint = await model.constraint({ jsonSchema: person });
     const valid = new Ajv({ strict: false, formats: { date: /^\d{4}-\d\d-\d\d$/ } }).compile(person);
     const seen = new Set<string>();
-    for (const options of [{}, ...Array.from({ length: 8 }, (_, seed) => ({ temperature: 3, seed }))]) {
+    for (const options of [{}, ...Array.from({ length: 5 }, (_, seed) => ({ temperature: 3, seed }))]) {
       const { text, stopped } = await write(model, { ...options, constraint, maxTokens: 220 });
       expect([text, stopped]).toEqual([text, 'complete']);
       expect([text, valid(JSON.parse(text))]).toEqual([text, true]);
       seen.add(text);
     }
-    expect(seen.size).toBeGreaterThan(4);
+    expect(seen.size).toBeGreaterThan(3);
     constraint.dispose();
   });
   it.each(['[a-z]{3,8} (?:yes|no)', '\\d{4}-\\d{2}', '(?:é|ß|日本|😀){2,4}!', ' ?[A-Z][a-z]{2,9}(?:, [A-Z][a-z]{2,9}){0,2}\\.', '[\\u0100-\\u04ff]{3}', '.{5}', 'ROMEO|JULIET'])('writes what matches %s', async (pattern) => {
     const model = await open(name);
     const constraint = await model.constraint({ regex: pattern });
     const regex = new RegExp(`^(?:${pattern})$`, 'u');
-    for (const options of [{}, ...Array.from({ length: 6 }, (_, seed) => ({ temperature: 4, seed }))]) {
+    for (const options of [{}, ...Array.from({ length: 4 }, (_, seed) => ({ temperature: 4, seed }))]) {
       const { text, stopped } = await write(model, { ...options, constraint, maxTokens: 100 });
       expect([text, regex.test(text), ['complete', 'end'].includes(stopped)]).toEqual([text, true, true]);
     }
@@ -88,6 +88,17 @@ describe('a constraint', () => {
     expect(tokens.every((t) => (t.logprob ?? 1) <= (t.top?.[0]?.logprob ?? -Infinity))).toBe(true);
     digits!.dispose();
     letters!.dispose();
+  });
+  it('that takes too long is ended, and does not keep others from being made', async () => {
+    const model = await open('nano-gpt');
+    const engine = await ConstraintEngine.open(await model.tokenizer(), 1024, 1);
+    // 2,000 states for a thousand tokens: more than a millisecond on any machine.
+    const error: unknown = await engine.constraint({ regex: '(?:[a-z]{1,20} ){1,100}' }).catch((e: unknown) => e);
+    expect(error instanceof PeelError ? error.diagnostics[0] : error).toMatchObject({ code: 'E029', path: '/regex', message: 'takes more than 0.001 s for this vocabulary' });
+    expect(engine.usable).toBe(false);
+    const other = await model.constraint({ regex: 'fine' });
+    expect((await write(model, { constraint: other })).text).toBe('fine');
+    other.dispose();
   });
   it.each<[ConstraintSource, string]>([
     [{ regex: '(?=x)' }, 'E028'], [{ regex: '[a-z]{100000}' }, 'E029'], [{ jsonSchema: { type: 'array', uniqueItems: true } }, 'E028'], [{ jsonSchema: false }, 'E028'],

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PeelError } from '../../../compiler/diagnostics.ts';
+import type { PeelError } from '../../../compiler/diagnostics.ts';
 import { conversationIds, type ConversationMessage } from '../../../runtime/generation/conversation.ts';
 import { generateText, sampleTexts, type GeneratedText, type TextOptions } from '../../../runtime/generation/text.ts';
 import { loadModel, type LoadedModel } from '../../../runtime/model.ts';
