@@ -19,7 +19,7 @@ beforeAll(async () => {
   // What a reader has around: the clone's models and golden files, and the package by its name.
   symlinkSync(path.join(root, 'models'), path.join(folder, 'models'));
   mkdirSync(path.join(folder, 'test'));
-  symlinkSync(path.join(root, 'test', 'golden'), path.join(folder, 'test', 'golden'));
+  for (const name of ['golden', 'gguf']) symlinkSync(path.join(root, 'test', name), path.join(folder, 'test', name));
   cpSync(path.join(root, 'README.md'), path.join(folder, 'README.md'));
   mkdirSync(path.join(folder, 'node_modules'));
   symlinkSync(root, path.join(folder, 'node_modules', 'peel'));
