@@ -50,7 +50,7 @@ describe.each(devices)('on %s', (device) => {
     const folder = await changed('model.layers.1.mlp.down_proj.weight', 7, NaN);
     for (const options of [{ maxTokens: 2 }, { maxTokens: 2, temperature: 1, seed: 1 }]) {
       expect(await generated(folder, device, [3, 1, 4], options)).toMatch(
-        /^11 models\/decoder.yaml:\d+:\d+ E736 \/layers\/residual\/1 the logits are not numbers: `linear` of layers.1.ffn.down in layer 1 \(%\d+\) is the first operator to give NaN; its weight `layers.1.ffn.down.weight` holds NaN or infinity, first at element 7; peel check --values/);
+        /^11 models\/llama.yaml:\d+:\d+ E736 \/layers\/residual\/1 the logits are not numbers: `linear` of layers.1.ffn.down in layer 1 \(%\d+\) is the first operator to give NaN; its weight `layers.1.ffn.down.weight` holds NaN or infinity, first at element 7; peel check --values/);
     }
   });
   it('infinity is found too', async () => {
