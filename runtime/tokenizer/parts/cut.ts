@@ -57,6 +57,8 @@ function split(pattern: RegExp, behavior: string, invert = false): Cut {
   };
 }
 const regex = (pattern: string): RegExp => patternOf({ pattern: { Regex: pattern } });
+/** Rust's `\w`. */
+const wordCharacters = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const punctuation = '[\\p{P}!-/:-@\\[-`{-~]';
 
 function metaspace(fields: Fields): Cut {
@@ -97,7 +99,7 @@ export function cutter(fields: Fields): Cut {
     case 'Split': return split(patternOf(fields), text(fields, 'behavior', 'Isolated'), fields.invert === true);
     case 'Digits': return split(/\p{N}/gu, fields.individual_digits === true ? 'Isolated' : 'Contiguous');
     case 'Punctuation': return split(new RegExp(punctuation, 'gu'), text(fields, 'behavior', 'Isolated'));
-    case 'Whitespace': return split(regex('\\w+|[^\\w\\s]+'), 'Removed', true);
+    case 'Whitespace': return split(new RegExp(`[${wordCharacters}]+|[^${wordCharacters}${whiteSpace}]+`, 'gu'), 'Removed', true);
     case 'WhitespaceSplit': return split(new RegExp(whiteSpace, 'gu'), 'Removed');
     case 'CharDelimiterSplit': return split(patternOf({ pattern: { String: text(fields, 'delimiter', ' ') } }), 'Removed');
     case 'BertPreTokenizer': {

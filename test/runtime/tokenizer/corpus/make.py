@@ -197,9 +197,50 @@ def word_piece(lowercase):
     return json.loads(tok.to_str())
 
 
+def parts():
+    """What single components make of every third text."""
+    split = lambda pattern, behavior, invert=False: {'type': 'Split', 'pattern': pattern, 'behavior': behavior, 'invert': invert}
+    behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous']
+    cuts = [
+        *[split({'Regex': r'\s|[aeiou]+'}, b, i) for b in behaviors for i in (False, True)], split({'String': '.'}, 'Isolated'), *[{'type': 'Punctuation', 'behavior': b} for b in behaviors],
+        {'type': 'Digits', 'individual_digits': False}, {'type': 'Digits', 'individual_digits': True}, {'type': 'Whitespace'}, {'type': 'WhitespaceSplit'}, {'type': 'CharDelimiterSplit', 'delimiter': 'a'},
+        {'type': 'BertPreTokenizer'}, {'type': 'FixedLength', 'length': 5}, {'type': 'ByteLevel', 'add_prefix_space': True, 'trim_offsets': True, 'use_regex': True},
+        *[{'type': 'Metaspace', 'replacement': '▁', 'prepend_scheme': p, 'split': s} for p in ('always', 'never', 'first') for s in (True, False)],
+        {'type': 'Sequence', 'pretokenizers': [{'type': 'Punctuation', 'behavior': 'Contiguous'}, {'type': 'ByteLevel', 'add_prefix_space': False, 'trim_offsets': True, 'use_regex': True},
+                                               {'type': 'Digits', 'individual_digits': False}, split({'Regex': '[0-9][0-9][0-9]'}, 'Isolated')]},
+    ]
+    norms = [
+        *[{'type': t} for t in ('NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase', 'StripAccents', 'Nmt', 'ByteLevel')], {'type': 'Strip', 'strip_left': True, 'strip_right': False}, {'type': 'Strip', 'strip_left': False, 'strip_right': True},
+        {'type': 'Prepend', 'prepend': '▁'}, {'type': 'Replace', 'pattern': {'String': 'a'}, 'content': '$&$1'}, {'type': 'Replace', 'pattern': {'Regex': r'(\w)\s+'}, 'content': '_'},
+        {'type': 'Sequence', 'normalizers': [{'type': 'NFD'}, {'type': 'StripAccents'}, {'type': 'Lowercase'}]},
+    ]
+    base = json.loads(Tokenizer(models.BPE({}, [])).to_str())
+    tok = lambda **more: Tokenizer.from_str(json.dumps({**base, **more}))
+    sample = TEXTS[::3]
+    return {
+        'texts': sample,
+        'cut': [{'json': c, 'words': [[w for w, _ in tok(pre_tokenizer=c).pre_tokenizer.pre_tokenize_str(t)] for t in sample]} for c in cuts],
+        'normalize': [{'json': n, 'texts': [tok(normalizer=n).normalizer.normalize_str(t) for t in sample]} for n in norms],
+        'decode': [{'json': d, 'tokens': t, 'text': tok(decoder=d).decoder.decode(t)} for d in DECODERS for t in PIECES],
+    }
+
+
+METASPACE = {'type': 'Metaspace', 'replacement': '▁', 'prepend_scheme': 'always', 'split': True}
+DECODERS = [
+    {'type': 'ByteLevel', 'add_prefix_space': True, 'trim_offsets': True, 'use_regex': True}, {'type': 'ByteFallback'}, {'type': 'Fuse'}, METASPACE, {**METASPACE, 'prepend_scheme': 'never'}, {**METASPACE, 'prepend_scheme': 'first'},
+    {'type': 'WordPiece', 'prefix': '##', 'cleanup': True}, {'type': 'WordPiece', 'prefix': '##', 'cleanup': False}, {'type': 'BPEDecoder', 'suffix': '</w>'}, {'type': 'Strip', 'content': ' ', 'start': 1, 'stop': 0},
+    {'type': 'Replace', 'pattern': {'String': '▁'}, 'content': ' '}, {'type': 'Sequence', 'decoders': [{'type': 'Replace', 'pattern': {'String': '▁'}, 'content': ' '}, {'type': 'ByteFallback'}, {'type': 'Fuse'}, {'type': 'Strip', 'content': ' ', 'start': 1, 'stop': 0}]},
+]
+PIECES = [
+    ['▁Hello', '▁world', '!'], ['▁▁a', '▁▁', 'b▁'], ['<0xE2>', '<0x82>', '<0xAC>', 'x'], ['<0xE2>', '<0x82>', 'x', '<0xFF>'], ['<0xEF>', '<0xBB>', '<0xBF>', 'a'], ['un', '##able', '##', "'", 's', '.', 'do', "n't", '##.'],
+    ['low</w>', 'er', '</w>est</w>', 'x</w>'], ['  a  ', '  ', 'b '], ['Ġhello', 'Ċ', 'âĤ', '¬', 'é'], ['a b', 'Ã©', 'âĤ', 'x'], [], [''], ['<0x4>', '<0xGG>', '<0x41>'],
+]
+
+
 if __name__ == '__main__':
     folder, file = Path(sys.argv[1]), sys.argv[2]
     write('texts', TEXTS)
+    write('parts', parts())
     for name in LENML:
         config = json.loads((folder / name / 'tokenizer_config.json').read_text())
         add(name, json.loads((folder / name / 'tokenizer.json').read_text()), config, 'reduce')
