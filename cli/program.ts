@@ -9,6 +9,7 @@ import { evalCommand } from './commands/eval.ts';
 import { graphCommand } from './commands/graph.ts';
 import { importCommand } from './commands/import.ts';
 import { planCommand } from './commands/plan.ts';
+import { pullCommand } from './commands/pull.ts';
 import { runCommand } from './commands/run.ts';
 
 /** Receives the exit code of a command that did its work. */
@@ -23,7 +24,7 @@ export function program(finish: Finish): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: false })
     .addHelpText('after', `
-MODEL is a Hugging Face folder, the path of a spec, the name of a spec in models/, or of a model that ships (nano-llama).
+MODEL is a Hugging Face folder, hf:OWNER/NAME once it is pulled, the path of a spec, the name of a spec in models/, or of a model that ships (nano-llama).
 
 Examples:
   $ peel run nano-llama --prompt "ROMEO:"           a small model writes
@@ -33,10 +34,11 @@ Examples:
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
   $ peel diff ./llama --against golden.safetensors  compare with a recording
   $ peel bench ./model.gguf                         how fast it runs here
+  $ peel pull hf:HuggingFaceTB/SmolLM2-135M         from the Hugging Face hub, for peel run hf:...
   $ peel import ./SmolLM-135M -o smollm.yaml        a spec of its own for it
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
-  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand, benchCommand, importCommand]) {
+  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, evalCommand, benchCommand, importCommand, pullCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
   return root;

@@ -6,6 +6,8 @@ import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
 import { readHeader, type ReadFile } from '../compiler/load.ts';
 import { nearest } from '../compiler/nearest.ts';
 import { parseSpec } from '../compiler/parse.ts';
+import { cachedModel } from './hub/cache.ts';
+import { isHubName } from './hub/name.ts';
 import { isObject, readJsonObject, type JsonObject } from './weights/json.ts';
 import { isGguf } from './weights/gguf/file.ts';
 import type { Metadata } from './weights/gguf/metadata.ts';
@@ -153,11 +155,14 @@ async function configBeside(weights: string): Promise<Pick<Located, 'config' | '
 }
 
 /**
- * MODEL is a Hugging Face folder, a GGUF file or a folder with one, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
+ * MODEL is a Hugging Face folder, hf:OWNER/NAME in the cache, a GGUF file or a folder with one, a spec's path, or the name of a spec or of a model that ships in models/nano. `weights`: a folder or
  * file for a spec. `spec`: a spec for a folder, in place of the one that its model_type or architecture picks.
  */
 export async function locate(name: string, options: { weights?: string; spec?: string; models?: string } = {}): Promise<Located> {
-  return locateFile(ggufIn(name) ?? name, options);
+  // What was pulled from a hub is a folder or file of the cache.
+  const cached = isHubName(name) ? cachedModel(name) : name;
+  const { weights } = options;
+  return locateFile(ggufIn(cached) ?? cached, weights !== undefined && isHubName(weights) ? { ...options, weights: cachedModel(weights) } : options);
 }
 
 /** The GGUF file of a folder that holds one, and no Hugging Face model. */

@@ -8,7 +8,7 @@ beforeAll(prepare);
 
 describe('peel', () => {
   it('has help with examples for every command', async () => {
-    const commands = ['run', 'chat', 'check', 'plan', 'graph', 'diff', 'eval', 'bench'];
+    const commands = ['run', 'chat', 'check', 'plan', 'graph', 'diff', 'eval', 'bench', 'import', 'pull'];
     for (const ran of await Promise.all(commands.map((c) => peel(c, '--help')))) {
       expect(ran.code).toBe(0);
       expect(ran.out).toMatch(/Examples?:\n {2}\$ peel/);
