@@ -62,6 +62,20 @@ def byte_pairs(w, model, added, pre):
     w.add_token_merges([merge if isinstance(merge, str) else ' '.join(merge) for merge in model['merges']])
 
 
+def steps(part):
+    """A normalizer or pre-tokenizer as the list of what it does."""
+    if not part:
+        return []
+    inner = part.get('normalizers') or part.get('pretokenizers')
+    return [step for one in inner for step in steps(one)] if inner else [part]
+
+
+def prefixes_space(spec):
+    return any(step['type'] == 'Prepend' for step in steps(spec.get('normalizer'))) or any(
+        step['type'] == 'Metaspace' and step.get('prepend_scheme', 'always' if step.get('add_prefix_space', True) else 'never') != 'never'
+        for step in steps(spec.get('pre_tokenizer')))
+
+
 def sentencepiece(w, model, added, spec):
     """Merges are implied by scores: the earlier a merge, the higher its result's."""
     tokens = tokens_of(model, added)
@@ -83,7 +97,7 @@ def sentencepiece(w, model, added, spec):
     w.add_token_list(tokens)
     w.add_token_scores(scores)
     w.add_token_types(types)
-    w.add_add_space_prefix('"prepend"' in json.dumps(spec.get('normalizer')) or 'Metaspace' in json.dumps(spec.get('pre_tokenizer')))
+    w.add_add_space_prefix(prefixes_space(spec))
 
 
 def wordpiece(w, model, added):
@@ -101,16 +115,16 @@ def wordpiece(w, model, added):
 def unigram(w, model, added, spec):
     tokens = tokens_of(model, added)
     scores = [score for _, score in model['vocab']] + [-10000.0] * (len(tokens) - len(model['vocab']))
-    types = [UNKNOWN if index == model.get('unk_id') else kind_of(index, token, added) for index, token in enumerate(tokens)]
+    types = [UNKNOWN if index == model.get('unk_id') else BYTE if len(token) == 6 and token.startswith('<0x') else kind_of(index, token, added)
+             for index, token in enumerate(tokens)]
     w.add_tokenizer_model('t5')
     w.add_tokenizer_pre('default')
     w.add_token_list(tokens)
     w.add_token_scores(scores)
     w.add_token_types(types)
-    w.add_add_space_prefix(True)
-    w.add_remove_extra_whitespaces(True)
-    normalizer = spec.get('normalizer') or {}
-    for part in normalizer.get('normalizers', [normalizer]):
+    w.add_add_space_prefix(prefixes_space(spec))
+    w.add_remove_extra_whitespaces(any('{2,}' in json.dumps(step) for step in steps(spec.get('normalizer'))))
+    for part in steps(spec.get('normalizer')):
         if part.get('precompiled_charsmap'):
             w.add_precompiled_charsmap(base64.b64decode(part['precompiled_charsmap']))
 
@@ -130,3 +144,6 @@ def special_ids(w, config, ids, spec):
         w.add_add_bos_token(True)
     if config.get('add_eos_token') is not None:
         w.add_add_eos_token(bool(config['add_eos_token']))
+    elif isinstance(config.get('eos_token'), str):
+        # Some kinds end every text with it where a file says nothing.
+        w.add_add_eos_token(f'"{config["eos_token"]}"' in template)
