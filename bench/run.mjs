@@ -17,7 +17,7 @@ const peersFolder = path.join(root, 'bench', 'peers');
 const cache = path.join(root, '.cache', 'bench');
 const help = `npm run bench -- [options]      (${os.cpus().length} processors here)
 
-  --quick              135m in q4_0 and q8_0, prefill 128, decode 32 after 128, 2 processes each: under 5 minutes
+  --quick              135m in q4_0, prefill 128, decode 32 after 128, 3 processes each: under 5 minutes
   --shapes 135m,1.1b   made-up weights in these shapes; a path measures that GGUF file
   --formats f32,q8_0,q4_0,q4_K
   --threads 1,2
@@ -41,7 +41,7 @@ if (flags.help) { console.log(help); process.exit(0); }
 const lines = (file) => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
 if (flags.table) { console.log(markdown(lines(flags.table))); process.exit(0); }
 
-const quick = { shapes: '135m', formats: 'q4_0,q8_0', prompts: '128', pasts: '128', decode: '32', rounds: '2', processes: '2', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '120' };
+const quick = { shapes: '135m', formats: 'q4_0', prompts: '128', pasts: '128', decode: '32', rounds: '2', processes: '3', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '60' };
 const full = { shapes: '135m,1.1b', formats: 'f32,q8_0,q4_0,q4_K', prompts: '128,512', pasts: '128,1024', decode: '64', rounds: '2', processes: '5', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '600' };
 const o = { threads: '1,2', ...(flags.quick ? quick : full), ...flags };
 const list = (text) => text.split(',').filter(Boolean);

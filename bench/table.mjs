@@ -13,12 +13,14 @@ export function markdown(lines) {
   const groups = new Map();
   for (const line of lines.filter((l) => l.kind === 'run')) {
     const key = [line.shape, line.format, line.threads, line.id].join('|');
-    const group = groups.get(key) ?? { ...line, prefills: {}, decodes: {}, peaks: [], firstTokens: [], processes: 0 };
+    const group = groups.get(key) ?? { ...line, prefills: {}, decodes: {}, prefillsCpu: {}, decodesCpu: {}, peaks: [], firstTokens: [], processes: 0 };
     groups.set(key, group);
     if (line.failed) { group.failed = line.failed; continue; }
     group.processes++;
     for (const [n, list] of Object.entries(line.prefill)) (group.prefills[n] ??= []).push(...list);
     for (const [n, list] of Object.entries(line.decode)) (group.decodes[n] ??= []).push(...list);
+    for (const [n, list] of Object.entries(line.prefillCpu ?? {})) (group.prefillsCpu[n] ??= []).push(...list);
+    for (const [n, list] of Object.entries(line.decodeCpu ?? {})) (group.decodesCpu[n] ??= []).push(...list);
     if (line.peakBytes) group.peaks.push(line.peakBytes);
     group.firstTokens.push(line.firstTokenMs ?? NaN);
   }
@@ -30,7 +32,7 @@ export function markdown(lines) {
     const peel = peelOf(g)?.[name][n], other = g[name][n];
     return g.id === 'peel' || !peel?.length || !other?.length ? '' : ` (Peel ${number(median(peel) / median(other))}x)`;
   };
-  const head = ['model', 'threads', 'peer', ...prefills.map((n) => `prefill ${n}, tok/s`), ...decodes.map((n) => `decode after ${n}, tok/s`), 'GB/s of file', 'of probe', 'peak MB', 'agrees with Peel', 'processes'];
+  const head = ['model', 'threads', 'peer', ...prefills.map((n) => `prefill ${n}, tok/s`), ...decodes.map((n) => `decode after ${n}, tok/s`), 'processor ms a token: prefill, decode', 'GB/s of file', 'of probe', 'peak MB', 'agrees with Peel', 'processes'];
   const rows = all.map((g) => {
     const probe = median(lines.filter((l) => l.kind === 'probe' && l.threads === g.threads && l.bandwidth).map((l) => l.bandwidth));
     const check = lines.find((l) => l.kind === 'check' && l.id === g.id && l.shape === g.shape && l.format === g.format && l.threads === g.threads);
@@ -39,6 +41,7 @@ export function markdown(lines) {
     const rate = decodes.length > 0 && g.decodes[decodes[0]]?.length ? (g.fileBytes * median(g.decodes[decodes[0]])) / 1e9 : NaN;
     return [`${g.shape} ${g.format}`, g.threads, g.failed ? `${g.id} FAILED: ${g.failed}` : g.peer,
       ...prefills.map((n) => cell(g.prefills[n] ?? []) + ratio(g, 'prefills', n)), ...decodes.map((n) => cell(g.decodes[n] ?? []) + ratio(g, 'decodes', n)),
+      [g.prefillsCpu[prefills[0]], g.decodesCpu[decodes[0]]].map((list) => (list?.length ? number(median(list)) : '-')).join(', '),
       number(rate), Number.isNaN(rate / probe) ? '' : `${Math.round((100 * rate * 1e9) / probe)} %`, g.peaks.length ? number(median(g.peaks) / 1e6) : '', agrees, g.processes];
   });
   const versions = [...new Set(all.filter((g) => !g.failed).map((g) => `${g.peer}: ${g.version}; ${g.detail}`))];

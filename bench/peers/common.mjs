@@ -25,27 +25,36 @@ export const checkTokens = 16;
  */
 export async function measure(o, info, { start, next, end = async () => {} }, begun) {
   const prefill = {}, decode = {};
+  // Processor time of all threads, in ms a token: what other programs' use of the machine changes least.
+  const prefillCpu = {}, decodeCpu = {};
+  const cpu = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
   const firsts = [];
   let tokens = [], firstTokenMs;
   for (let round = 0; round <= o.rounds; round++) {
     for (const length of [...new Set([...o.prompts, ...o.pasts])]) {
-      let from = performance.now();
+      let from = performance.now(), used = cpu();
       let token = await start(promptIds(length, round));
       firstTokenMs ??= Math.round(performance.now() - begun);
       const fed = performance.now() - from;
       if (length === o.pasts[0]) firsts.push([round, token]);
-      if (round > 0 && o.prompts.includes(length)) (prefill[length] ??= []).push((length / fed) * 1000);
+      if (round > 0 && o.prompts.includes(length)) {
+        (prefill[length] ??= []).push((length / fed) * 1000);
+        (prefillCpu[length] ??= []).push((cpu() - used) / length);
+      }
       if (o.pasts.includes(length)) {
         const made = [token];
         from = performance.now();
+        used = cpu();
         for (let n = 0; n < o.decode; n++) made.push(token = await next(token));
-        if (round > 0) (decode[length] ??= []).push((o.decode / (performance.now() - from)) * 1000);
-        else if (length === o.pasts[0]) tokens = made.slice(0, checkTokens);
+        if (round > 0) {
+          (decode[length] ??= []).push((o.decode / (performance.now() - from)) * 1000);
+          (decodeCpu[length] ??= []).push((cpu() - used) / o.decode);
+        } else if (length === o.pasts[0]) tokens = made.slice(0, checkTokens);
       }
       await end();
     }
   }
-  print({ ...info, threads: o.threads, prefill, decode, check: { length: o.pasts[0], firsts, tokens }, firstTokenMs });
+  print({ ...info, threads: o.threads, prefill, decode, prefillCpu, decodeCpu, check: { length: o.pasts[0], firsts, tokens }, firstTokenMs });
 }
 
 export function print(result) {
