@@ -84,6 +84,8 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
   for (const id of read) {
     const b = find(id);
     if (b.role !== 'weight' && b.role !== 'constant') continue;
+    // Shaders count elements in 32 bits.
+    if (count(b.shape, b.name) > 0x7fffffff) throw deviceError('E902', `weight ${b.name} has ${count(b.shape, b.name)} elements; WebGPU kernels look rows up among at most ${0x7fffffff}`, 'use --device cpu');
     const matrix = plain.get(id);
     const unit = matrix && (matrix.groups > 1 ? matrix.rows * matrix.stride : matrix.stride);
     elements.set(id, matrix && unit !== undefined ? matrix.parts.map((p) => p.from * unit) : cutElements(b, maxBinding));

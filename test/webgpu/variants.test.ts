@@ -99,6 +99,14 @@ describe('weights larger than a binding', () => {
     await agrees(backend, { name: 'large vocabulary', graph, steps: [5, 1], limit: 1e-8, vocab });
   });
 
+  test('a table of more elements than shaders count is refused by name', () => {
+    const [rows, width] = [2 ** 18, 2 ** 13];
+    const b = new GraphBuilder('vast');
+    b.output('out', b.gather(b.weight('table', [rows, width]), b.input('ids')));
+    const made = buildPlan(b.finish(), backend.target, { maxTokens: 1, context: 1, maxLogitRows: 1 });
+    expect(() => layoutWeights(made, 2 ** 30)).toThrow(`E902 / weight table has ${rows * width} elements`);
+  });
+
   test('a state that fits no binding is refused by name', async () => {
     const graph = llamaGraph({ layers: 1 });
     const plan = buildPlan(graph, backend.target, { maxTokens: 4, context: 4096, maxLogitRows: 1 });
