@@ -538,6 +538,8 @@ FAMILIES = {
     'granite': Family(A.GRANITE, granite_metadata, llama_like),
     'granitemoe': Family(A.GRANITE_MOE, granite_metadata, granite_tensors),
     'arcee': Family(A.ARCEE, llama_metadata, llama_like),
+    'ernie4_5': Family(A.ERNIE4_5),
+    'exaone4': Family(A.EXAONE4, olmo2_metadata, extra=llama3_factors),
     'gpt2': Family(A.GPT2, gpt2_metadata, gpt2_tensors, general=False),
     'gpt_bigcode': Family(A.STARCODER, starcoder_metadata, general=False),
     'gpt_neox': Family(A.GPTNEOX, neox_metadata, interleaved_qkv, general=False),
