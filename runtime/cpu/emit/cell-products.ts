@@ -21,7 +21,12 @@ export function cellKind(format: CellFormat, int8Inputs: boolean, features: Feat
 
 export const orderOf = (kind: CellKind): WordOrder => (kind === 'words' ? 'pairs' : 'quads');
 
-interface Sums { readonly low: Local<'v128'>; readonly high: Local<'v128'> }
+/** What a row's 8 results have come to: in registers, or in memory where registers are few. */
+interface Sums {
+  get(half: number): V128;
+  set(half: number, value: V128): void;
+}
+
 
 /** The body of (x..., w, k, out, outStride, blocks): out[8 b + r] = sum over i of x[i] w[b][i][r], for each x. */
 export function writeCellProduct(
@@ -31,25 +36,28 @@ export function writeCellProduct(
   const shape = cellLayout(format);
   const writer = new CellWriter(f, features, shape, kind, w);
   const pointers = rows.map(() => f.local('i32'));
-  const sums = rows.map((): Sums => ({ low: f.local('v128'), high: f.local('v128') }));
+  const outs = rows.map(() => f.local('i32'));
+  const inMemory = rows.length > 1 && kind !== 'floats';
+  const sums = rows.map((_, m): Sums => {
+    if (inMemory) return { get: (half) => load('v128.load', outs[m]!, 16 * half), set: (half, value) => f.store('v128.store', outs[m]!, value, 16 * half) };
+    const both = [f.local('v128'), f.local('v128')];
+    return { get: (half) => both[half]!, set: (half, value) => f.set(both[half]!, value) };
+  });
   const cells = f.let(op('i32.shr_u', k, i32(5)));
   const block = f.local('i32');
   const cell = f.local('i32');
   const inputBytes = kind === 'floats' ? 128 : runLayout(kind === 'bytes' ? 8 : 16).bytes;
   f.countedLoop(block, i32(0), blocks, 1, () => {
     rows.forEach((x, m) => f.set(pointers[m]!, x));
-    for (const { low, high } of sums) for (const sum of [low, high]) f.set(sum, f32x4(0));
+    rows.forEach((_, m) => f.set(outs[m]!, add(out, mul(outStride, i32(m)))));
+    for (const sum of sums) for (const half of [0, 1]) sum.set(half, f32x4(0));
     f.countedLoop(cell, i32(0), cells, 1, () => {
       if (kind === 'floats') writer.floats(pointers, sums);
       else writer.whole(pointers, sums);
       f.set(w, add(w, i32(shape.bytes)));
       for (const p of pointers) f.set(p, add(p, i32(inputBytes)));
     });
-    sums.forEach(({ low, high }, m) => {
-      const at = f.let(add(out, mul(outStride, i32(m))));
-      f.store('v128.store', at, low, 0);
-      f.store('v128.store', at, high, 16);
-    });
+    if (!inMemory) sums.forEach((sum, m) => { for (const half of [0, 1]) f.store('v128.store', outs[m]!, sum.get(half), 16 * half); });
     f.set(out, add(out, i32(32)));
   });
 }
@@ -99,7 +107,7 @@ class CellWriter {
   }
 
   /** Sums of whole numbers over a section, then scaled. */
-  whole(pointers: readonly I32[], sums: readonly Sums[]): void {
+  whole(pointers: readonly Local<'i32'>[], sums: readonly Sums[]): void {
     const { f, shape, features } = this;
     const run = runLayout(this.kind === 'bytes' ? 8 : 16);
     this.sections().forEach((words, section) => {
@@ -108,19 +116,18 @@ class CellWriter {
       const inputSum = (m: number): I32 => both
         ? add(load('i32.load', pointers[m]!, run.sums), load('i32.load', pointers[m]!, run.sums + 4))
         : load('i32.load', pointers[m]!, run.sums + 4 * section);
-      // What `zero` takes away is where the sums begin.
-      const accumulators = pointers.map((_, m) => {
-        const start: V128 = shape.zero === 0 ? i32x4(0) : op('i32x4.splat', mul(inputSum(m), i32(-shape.zero)));
-        const first = f.let(start);
-        return [first, f.let<'v128'>(first)] as const;
-      });
-      if (this.kind === 'bytes') this.byteProducts(words, shared, pointers, accumulators);
-      else for (const g of words) this.wordProducts(g, [this.word(g, 0, shared), this.word(g, 1, shared)], pointers, accumulators);
+      const accumulators = pointers.map(() => [f.local('v128'), f.local('v128')] as const);
+      if (shape.bits === 4 || shape.bits === 8) this.turns(pointers, accumulators);
+      else if (this.kind === 'bytes') this.byteProducts(words, shared, pointers, accumulators);
+      else words.forEach((g, n) => this.wordProducts(g, n === 0, shared, pointers, accumulators));
       const scales = [f.let(this.factor(section, 0)), f.let(this.factor(section, 1))] as const;
       pointers.forEach((x, m) => {
         const inputScale = f.let(load('v128.load32_splat', x, run.scale));
-        ([sums[m]!.low, sums[m]!.high] as const).forEach((sum, h) => {
-          f.set(sum, madd(features, op('f32x4.convert_i32x4_s', accumulators[m]![h]!), op('f32x4.mul', scales[h]!, inputScale), sum));
+        // What `zero` takes away comes last: until then it would need registers that the products have use for.
+        const taken = shape.zero === 0 ? undefined : f.let(op('i32x4.splat', mul(inputSum(m), i32(-shape.zero))));
+        accumulators[m]!.forEach((sum, h) => {
+          const whole = taken ? op('i32x4.add', sum, taken) : sum;
+          sums[m]!.set(h, madd(features, op('f32x4.convert_i32x4_s', whole), op('f32x4.mul', scales[h]!, inputScale), sums[m]!.get(h)));
         });
       });
     });
@@ -129,7 +136,50 @@ class CellWriter {
     pointers.forEach((x, m) => {
       const total = add(load('i32.load', x, run.sums), load('i32.load', x, run.sums + 4));
       const scaled = f.let(op('f32x4.mul', op('f32x4.convert_i32x4_s', op('i32x4.splat', total)), load('v128.load32_splat', x, run.scale)));
-      ([sums[m]!.low, sums[m]!.high] as const).forEach((sum, h) => f.set(sum, madd(features, mins[h]!, scaled, sum)));
+      mins.forEach((min, h) => sums[m]!.set(h, madd(features, min, scaled, sums[m]!.get(h))));
+    });
+  }
+
+  /**
+   * The whole cell in a loop of few words a turn, its pointers moved on and back again. Written out, V8 11 moves registers in and out of
+   * memory: a loop is half as fast again for four rows, and a fifth for one. A single row of 8-bit weights takes two words a turn.
+   */
+  private turns(pointers: readonly Local<'i32'>[], accumulators: readonly (readonly Local<'v128'>[])[]): void {
+    const { f, shape, w, kind } = this;
+    const words = shape.bits === 4 ? [0, 4] : pointers.length === 1 ? [0, 1] : [0];
+    const turns = 8 / words.length;
+    const inputBytes = (kind === 'bytes' ? 4 : 8) * (shape.bits === 4 ? 1 : words.length);
+    const weightBytes = (32 * shape.bits) / turns;
+    const move = (times: number): void => {
+      f.set(w, add(w, i32(weightBytes * times)));
+      for (const p of pointers) f.set(p, add(p, i32(inputBytes * times)));
+    };
+    for (const pair of accumulators) for (const sum of pair) f.set(sum, i32x4(0));
+    const turn = f.local('i32');
+    f.countedLoop(turn, i32(0), i32(turns), 1, () => {
+      const shared = new Map<string, Local<'v128'>>();
+      for (const g of words) {
+        if (kind === 'words') this.wordProducts(g, false, shared, pointers, accumulators);
+        else this.byteProduct(g, false, shared, pointers, accumulators);
+      }
+      move(1);
+    });
+    move(-turns);
+    if (kind === 'words') return;
+    // 32 products of 4 bits and 8 stay within 16 bits.
+    for (const pair of accumulators) for (const sum of pair) f.set(sum, widened(sum));
+  }
+
+  /** Adds the products of word g to 16-bit sums, or begins them. */
+  private byteProduct(g: number, first: boolean, shared: Map<string, Local<'v128'>>, pointers: readonly I32[], accumulators: readonly (readonly Local<'v128'>[])[]): void {
+    const { f } = this;
+    const numbers = [this.word(g, 0, shared), this.word(g, 1, shared)] as const;
+    pointers.forEach((pointer, m) => {
+      const x = f.let(load('v128.load32_splat', pointer, 4 * g));
+      accumulators[m]!.forEach((sum, h) => {
+        const product = op('i16x8.relaxed_dot_i8x16_i7x16_s', x, numbers[h]!);
+        f.set(sum, first ? product : op('i16x8.add', sum, product));
+      });
     });
   }
 
@@ -139,31 +189,26 @@ class CellWriter {
     const most = Math.floor(32767 / (2 * 127 * (2 ** shape.bits - 1)));
     for (let from = 0; from < words.length; from += most) {
       const narrow = pointers.map(() => [f.local('v128'), f.local('v128')] as const);
-      words.slice(from, from + most).forEach((g, n) => {
-        const numbers = [this.word(g, 0, shared), this.word(g, 1, shared)] as const;
-        pointers.forEach((pointer, m) => {
-          const x = f.let(load('v128.load32_splat', pointer, 4 * g));
-          narrow[m]!.forEach((sum, h) => {
-            const dot = op('i16x8.relaxed_dot_i8x16_i7x16_s', x, numbers[h]!);
-            f.set(sum, n === 0 ? dot : op('i16x8.add', sum, dot));
-          });
-        });
-      });
+      words.slice(from, from + most).forEach((g, n) => this.byteProduct(g, n === 0, shared, pointers, narrow));
       narrow.forEach((pair, m) => pair.forEach((sum, h) => {
         const wide = accumulators[m]![h]!;
-        f.set(wide, op('i32x4.add', wide, op('i32x4.dot_i16x8_s', sum, i32x4(0x00010001))));
+        f.set(wide, from === 0 ? widened(sum) : op('i32x4.add', wide, widened(sum)));
       }));
     }
   }
 
-  /** Columns 0 and 1 of the word's 4 rows are its lower half, 2 and 3 its upper. */
-  private wordProducts(g: number, numbers: readonly V128[], pointers: readonly I32[], accumulators: readonly (readonly Local<'v128'>[])[]): void {
+  /** Columns 0 and 1 of the word's 4 rows are its lower half, 2 and 3 its upper. `first`: the sums begin here. */
+  private wordProducts(g: number, first: boolean, shared: Map<string, Local<'v128'>>, pointers: readonly I32[], accumulators: readonly (readonly Local<'v128'>[])[]): void {
     const { f } = this;
+    const numbers = [this.word(g, 0, shared), this.word(g, 1, shared)];
     for (const pair of [0, 1] as const) {
       const wide = numbers.map((n) => f.let(op(pair === 0 ? 'i16x8.extend_low_i8x16_s' : 'i16x8.extend_high_i8x16_s', n)));
       pointers.forEach((pointer, m) => {
         const x = f.let(load('v128.load32_splat', pointer, 8 * g + 4 * pair));
-        accumulators[m]!.forEach((sum, h) => f.set(sum, op('i32x4.add', sum, op('i32x4.dot_i16x8_s', x, wide[h]!))));
+        accumulators[m]!.forEach((sum, h) => {
+          const product = op('i32x4.dot_i16x8_s', x, wide[h]!);
+          f.set(sum, first && pair === 0 ? product : op('i32x4.add', sum, product));
+        });
       });
     }
   }
@@ -191,7 +236,7 @@ class CellWriter {
           });
           pointers.forEach((pointer, m) => {
             const x = f.let(load('v128.load32_splat', pointer, 4 * (4 * g + c)));
-            ([sums[m]!.low, sums[m]!.high] as const).forEach((sum, h) => f.set(sum, madd(features, column[h]!, x, sum)));
+            column.forEach((value, h) => sums[m]!.set(h, madd(features, value, x, sums[m]!.get(h))));
           });
         }
       }
@@ -199,4 +244,6 @@ class CellWriter {
   }
 }
 
+/** Neighbouring 16-bit numbers added, as 32-bit ones. */
+const widened = (sums: V128): V128 => op('i32x4.dot_i16x8_s', sums, i32x4(0x00010001));
 const byteMask = (mask: number): V128 => i32x4(mask * 0x01010101);
