@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { formatDiagnostic, PeelError } from '../../../../compiler/diagnostics.ts';
 import { checkModel } from '../../../../runtime/check.ts';
+import { shown } from '../../../../runtime/locate.ts';
 import { loadModel } from '../../../../runtime/model.ts';
 import { bool, f32, f32Tensor, ggufFile, text, texts, u32, u32s, u64, type TensorText, type Value } from '../../../support/gguf-file.ts';
 import { temporaryFolder } from '../files.ts';
@@ -46,7 +47,7 @@ async function logits(options: Parameters<typeof loadModel>[0]): Promise<number[
     await model.dispose();
   }
 }
-const messages = async (path: string, more: object = {}): Promise<string[]> => (await checkModel({ path, ...more })).diagnostics.map((d) => formatDiagnostic(d).replace(folder.path, 'F'));
+const messages = async (path: string, more: object = {}): Promise<string[]> => (await checkModel({ path, ...more })).diagnostics.map((d) => formatDiagnostic(d).replace(folder.path, 'F').replace(shown(folder.path), 'F'));
 async function failure(path: string, more: object = {}): Promise<string> {
   try {
     await loadModel({ path, ...more });
