@@ -3,23 +3,13 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
 import { grammarOf, type ConstraintSource } from '../runtime/constrain/engine.ts';
 import type { TextOptions } from '../runtime/generation/text.ts';
+import type { SamplingOptions } from '../runtime/sampling/options.ts';
 import { readText } from '../runtime/weights/files.ts';
 import { JsonSyntaxError, parseJson } from '../runtime/weights/json-text.ts';
 import { decimal, idList, wholeNumber } from './options.ts';
 
-export interface GenerationFlags {
+export interface GenerationFlags extends SamplingOptions {
   readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly typicalP?: number;
-  readonly repetitionPenalty?: number;
-  readonly frequencyPenalty?: number;
-  readonly presencePenalty?: number;
-  readonly penaltyWindow?: number;
-  readonly logitBias?: Record<number, number>;
-  readonly seed?: number;
   readonly stop?: string[];
   readonly stopIds?: number[];
   readonly ignoreEos?: boolean;

@@ -10,6 +10,7 @@
  */
 import { formatBlock, type WeightFormat } from '../../compiler/formats.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
+import { scaleAndMin } from '../weights/gguf/decode-256.ts';
 
 export const cellColumns = 32;
 export const cellRows = 8;
@@ -69,7 +70,7 @@ export function packCells(format: CellFormat, order: WordOrder, source: Uint8Arr
   const rowBytes = (k / block.elements) * block.bytes;
   const rows = source.length / rowBytes;
   const cells = k / cellColumns;
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  const stored: Source = { bytes: source, view: new DataView(source.buffer, source.byteOffset, source.byteLength) };
   const floats = new Float32Array(target.buffer, target.byteOffset, target.byteLength / 4);
   const whole = new Uint32Array(target.buffer, target.byteOffset, target.byteLength / 4);
   const parts = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
@@ -88,7 +89,7 @@ export function packCells(format: CellFormat, order: WordOrder, source: Uint8Arr
       }
     };
     for (let c = 0; c < cells; c++) {
-      read(view, row * rowBytes, c, columns, factors, halves);
+      read(stored, row * rowBytes, c, columns, factors, halves);
       const cell = ((row >> 3) * cells + c) * shape.bytes;
       let at = (cell >> 2) + (row & 7);
       for (let s = 0; s < shape.scales; s++, at += cellRows) floats[at] = factors[s] as number;
@@ -114,34 +115,38 @@ export function packCells(format: CellFormat, order: WordOrder, source: Uint8Arr
   }
 }
 
-/** Reads cell `cell` of the row at `row`: 32 numbers, a byte each, and [scale of the first half, of the second, smallest value]. */
-type Reader = (source: DataView, row: number, cell: number, columns: Uint32Array, factors: Float32Array, halves: Float32Array) => void;
+/** Rows as ggml stores them, by bytes and by numbers. */
+interface Source {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
 
-const half = (source: DataView, at: number, halves: Float32Array): number => halves[source.getUint16(at, true)] as number;
+/** Reads cell `cell` of the row at `row`: 32 numbers, a byte each, and [scale of the first half, of the second, smallest value]. */
+type Reader = (source: Source, row: number, cell: number, columns: Uint32Array, factors: Float32Array, halves: Float32Array) => void;
+
+const half = (source: Source, at: number, halves: Float32Array): number => halves[source.view.getUint16(at, true)] as number;
 
 /** Number j in the lower 4 bits of byte j, number j + 16 in the upper. */
-function split(source: DataView, at: number, columns: Uint32Array): void {
+function split(source: Source, at: number, columns: Uint32Array): void {
   for (let g = 0; g < 4; g++) {
-    const bytes = source.getUint32(at + 4 * g, true);
+    const bytes = source.view.getUint32(at + 4 * g, true);
     columns[g] = bytes & nibbles;
     columns[g + 4] = (bytes >>> 4) & nibbles;
   }
 }
 
-/** Scale and smallest value of run j of a block of 256, 6 bits each, in the 12 bytes at `at` (ggml-quants.c, get_scale_min_k4). */
-function sixBits(source: DataView, at: number, j: number, factors: Float32Array, d: number, dmin: number): void {
-  const byte = (n: number): number => source.getUint8(at + n);
-  const scale = j < 4 ? byte(j) & 63 : (byte(j + 4) & 15) | ((byte(j - 4) >> 6) << 4);
-  const min = j < 4 ? byte(j + 4) & 63 : (byte(j + 4) >> 4) | ((byte(j) >> 6) << 4);
-  factors[0] = d * scale;
-  factors[2] = -dmin * min;
+/** Scale and smallest value of run j of a block of 256, 6 bits each, in the 12 bytes at `at`. */
+function sixBits(source: Source, at: number, j: number, factors: Float32Array, d: number, dmin: number): void {
+  const both = scaleAndMin(source.bytes, at, j);
+  factors[0] = d * (both & 63);
+  factors[2] = -dmin * (both >> 8);
 }
 
 const readers: Readonly<Record<CellFormat, Reader>> = {
   q8_0(source, row, cell, columns, factors, halves) {
     const at = row + 34 * cell;
     factors[0] = half(source, at, halves);
-    for (let g = 0; g < 8; g++) columns[g] = source.getUint32(at + 2 + 4 * g, true);
+    for (let g = 0; g < 8; g++) columns[g] = source.view.getUint32(at + 2 + 4 * g, true);
   },
   q4_0(source, row, cell, columns, factors, halves) {
     const at = row + 18 * cell;
@@ -158,25 +163,25 @@ const readers: Readonly<Record<CellFormat, Reader>> = {
     const [at, j] = [row + 144 * (cell >> 3), cell & 7];
     sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
     const from = at + 16 + 32 * (j >> 1);
-    for (let g = 0; g < 8; g++) columns[g] = (source.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles;
+    for (let g = 0; g < 8; g++) columns[g] = (source.view.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles;
   },
   q5_K(source, row, cell, columns, factors, halves) {
     const [at, j] = [row + 176 * (cell >> 3), cell & 7];
     sixBits(source, at + 4, j, factors, half(source, at, halves), half(source, at + 2, halves));
     const from = at + 48 + 32 * (j >> 1);
     for (let g = 0; g < 8; g++) {
-      const high = (source.getUint32(at + 16 + 4 * g, true) >>> j) & 0x01010101;
-      columns[g] = ((source.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles) | (high << 4);
+      const high = (source.view.getUint32(at + 16 + 4 * g, true) >>> j) & 0x01010101;
+      columns[g] = ((source.view.getUint32(from + 4 * g, true) >>> (4 * (j & 1))) & nibbles) | (high << 4);
     }
   },
   q6_K(source, row, cell, columns, factors, halves) {
     const [at, part, quarter] = [row + 210 * (cell >> 3), (cell >> 2) & 1, cell & 3];
     const d = half(source, at + 208, halves);
-    for (let s = 0; s < 2; s++) factors[s] = d * source.getInt8(at + 192 + 8 * part + 2 * quarter + s);
+    for (let s = 0; s < 2; s++) factors[s] = d * source.view.getInt8(at + 192 + 8 * part + 2 * quarter + s);
     const [low, high] = [at + 64 * part + 32 * (quarter & 1), at + 128 + 32 * part];
     for (let g = 0; g < 8; g++) {
-      const upper = (source.getUint32(high + 4 * g, true) >>> (2 * quarter)) & 0x03030303;
-      columns[g] = ((source.getUint32(low + 4 * g, true) >>> (4 * (quarter >> 1))) & nibbles) | (upper << 4);
+      const upper = (source.view.getUint32(high + 4 * g, true) >>> (2 * quarter)) & 0x03030303;
+      columns[g] = ((source.view.getUint32(low + 4 * g, true) >>> (4 * (quarter >> 1))) & nibbles) | (upper << 4);
     }
   },
 };

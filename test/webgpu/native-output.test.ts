@@ -35,7 +35,7 @@ const shell = (command: string): string => {
   return done.stdout;
 };
 
-describe.skipIf(process.platform !== 'linux')('standard error', () => {
+describe.skipIf(process.platform !== 'linux')('standard error (on Linux alone: elsewhere nothing is diverted)', () => {
   test('a pipe', () => { expect(shell('"$1" "$2" 2>&1 | cat')).toBe('first\npassed on\nlast 7 0\n'); });
 
   test('a file that is appended to', () => {

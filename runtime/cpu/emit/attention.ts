@@ -10,7 +10,8 @@ import type { AttentionKernel, HeadView } from '../../../compiler/kernels/types.
 import type { Index } from '../../../compiler/kernels/scalar.ts';
 import { add, atomic, choose, f32, f32x4, i32, load, max, min, mul, op, sub, type I32 } from '../wasm/value.ts';
 import { blockKeys, record, scoreStride, type Rows } from './attention-loops.ts';
-import type { Element, Emitter } from './emitter.ts';
+import type { Element } from './element.ts';
+import type { Emitter } from './emitter.ts';
 import { bufferElement, makeEmitter, type KernelSite } from './kernel.ts';
 import { emitLoops } from './loops.ts';
 import { reduceAxes } from './nest.ts';

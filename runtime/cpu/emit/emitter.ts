@@ -12,24 +12,11 @@ import { linearKey, mapLinear, type Linear } from '../layout.ts';
 import type { MathLibrary } from '../math/library.ts';
 import type { FunctionBuilder } from '../wasm/function.ts';
 import { add, choose, f32, f32x4, i32, lane, load, max, min, mul, op, sub, type F32, type I32, type V128 } from '../wasm/value.ts';
+import type { Element } from './element.ts';
 import { hasIndirect, laneStride, linearLaneStride, type LaneAxis } from './lanes.ts';
 import { binaryScalar, binaryVector, laneNumbers, maskOf, unaryScalar, unaryVector } from './functions.ts';
 import { emitReduce } from './reduce.ts';
 import { Scopes } from './scope.ts';
-
-/** An element in memory: `base` (bytes) + 4 * `linear`. `low` and `count` bound the elements that may be touched. */
-export interface Element {
-  readonly base: I32;
-  readonly name: string;
-  readonly linear: Linear;
-  readonly dtype: DType;
-  readonly low: I32;
-  readonly count: I32;
-  /** Whether every point of the loops is known to be within the buffer. */
-  readonly safe: boolean;
-  /** For elements that are packed with others: reads the one of this number (a local), `base` aside. */
-  readonly read?: (number: I32) => F32;
-}
 
 /** What an axis is at the moment: its value, and its extent for the algebra. */
 interface BoundAxis { readonly value: I32; readonly extent: Dim | undefined }

@@ -1,7 +1,8 @@
 /** Loop nests around stores: what is fixed in an inner loop is computed in front of it; the last loop runs four elements at a time. */
 import type { Dim, Index, Scalar } from '../../../compiler/kernels/scalar.ts';
 import { add, i32, op, sub, type I32 } from '../wasm/value.ts';
-import type { Element, Emitter } from './emitter.ts';
+import type { Element } from './element.ts';
+import type { Emitter } from './emitter.ts';
 import { hoist, hoistAddresses } from './hoist.ts';
 
 export interface Loop {

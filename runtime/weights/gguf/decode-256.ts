@@ -54,7 +54,7 @@ export function decodeQ3_K(raw: Uint8Array, target: Float32Array, halves: Float3
 }
 
 /** Of 12 bytes from `at`, 8 scales and 8 minima of 6 bits each: the scale of run `run`, and 256 times its minimum. */
-function scaleAndMin(raw: Uint8Array, at: number, run: number): number {
+export function scaleAndMin(raw: Uint8Array, at: number, run: number): number {
   if (run < 4) return ((raw[at + run] as number) & 63) | (((raw[at + run + 4] as number) & 63) << 8);
   const low = raw[at + run + 4] as number;
   return (low & 15) | (((raw[at + run - 4] as number) >> 6) << 4) | (((low >> 4) | (((raw[at + run] as number) >> 6) << 4)) << 8);
