@@ -120,6 +120,9 @@ export function foldGraph(graph: Graph): Drawing {
   return { name: graph.name, sections, edges: [...edges.values()], outputs };
 }
 
+/** A drawing needs no more than four digits of a number. */
+const shortNumbers = (text: string): string => text.replace(/\d*\.\d{5,}(e[+-]?\d+)?/g, (number) => String(Number(Number(number).toPrecision(4))));
+
 function parts(nodes: readonly Node[], all: ReadonlyMap<NodeId, Node>): DrawnPart[] {
   const found = new Map<string, DrawnNode[]>();
   for (const node of nodes) {
@@ -130,7 +133,7 @@ function parts(nodes: readonly Node[], all: ReadonlyMap<NodeId, Node>): DrawnPar
       const words = producer.operator.slot.split('.');
       return [`${words.slice(words[0] === 'layers' ? 3 : 1).join('.')} ${showShape(producer.shape)}`];
     });
-    const expression = node.operator.op === 'map' ? rowOf(node.operator).attributes(node.operator) : '';
+    const expression = node.operator.op === 'map' ? shortNumbers(rowOf(node.operator).attributes(node.operator)) : '';
     const operator = expression !== '' && expression.length <= 36 ? expression : node.operator.op;
     found.set(part, [...(found.get(part) ?? []), { id: node.id, kind: node.operator.op, operator, name, shape: showShape(node.shape), weights }]);
   }

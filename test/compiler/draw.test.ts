@@ -36,6 +36,10 @@ describe('a folded drawing', () => {
   it('names weights with their shapes where they are used', () => {
     expect(nodesOf(drawingOf('llama')).find((n) => n.name === 'q')?.weights).toEqual(['q.weight [32,32]']);
   });
+  it('gives numbers four digits', () => {
+    const scale = nodesOf(drawingOf('deepseek_v3')).find((n) => n.operator.includes('a0 * 0.'));
+    expect(scale?.operator).toMatch(/^\(a0 \* 0\.\d{1,4}\)$/);
+  });
   it('gives DOT that Graphviz draws, and Mermaid with as many nodes', async () => {
     const drawing = drawingOf('deepseek_v3');
     const svg = (await instance()).renderString(toDot(drawing), { format: 'svg' });
