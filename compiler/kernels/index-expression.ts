@@ -15,20 +15,24 @@ export const mod = (a: Index, by: number): Index => ({ op: 'mod', a, by });
 export const at = (source: number, index: readonly Index[]): Index => ({ op: 'at', source, index });
 export const axes = (count: number): Index[] => Array.from({ length: count }, (_, n) => axis(n));
 
-/** A string that is equal for structurally equal expressions only. */
-export function indexKey(index: Index): string {
+/** Changes a source's number in a key. */
+export type NameSource = (source: number) => number;
+const same: NameSource = (source) => source;
+
+/** A string that is equal for structurally equal expressions only, sources counting as what `name` makes of them. */
+export function indexKey(index: Index, name: NameSource = same): string {
   switch (index.op) {
     case 'int': return String(index.value);
     case 'axis': return `a${index.axis}`;
     case 'dim': return index.dim;
-    case 'add': return `(${indexKey(index.a)}+${indexKey(index.b)})`;
-    case 'sub': return `(${indexKey(index.a)}-${indexKey(index.b)})`;
-    case 'min': return `min(${indexKey(index.a)},${indexKey(index.b)})`;
-    case 'max': return `max(${indexKey(index.a)},${indexKey(index.b)})`;
-    case 'mul': return `(${indexKey(index.a)}*${index.by})`;
-    case 'div': return `(${indexKey(index.a)}/${index.by})`;
-    case 'mod': return `(${indexKey(index.a)}%${index.by})`;
-    case 'at': return `@${index.source}[${index.index.map(indexKey).join(',')}]`;
+    case 'add': return `(${indexKey(index.a, name)}+${indexKey(index.b, name)})`;
+    case 'sub': return `(${indexKey(index.a, name)}-${indexKey(index.b, name)})`;
+    case 'min': return `min(${indexKey(index.a, name)},${indexKey(index.b, name)})`;
+    case 'max': return `max(${indexKey(index.a, name)},${indexKey(index.b, name)})`;
+    case 'mul': return `(${indexKey(index.a, name)}*${index.by})`;
+    case 'div': return `(${indexKey(index.a, name)}/${index.by})`;
+    case 'mod': return `(${indexKey(index.a, name)}%${index.by})`;
+    case 'at': return `@${name(index.source)}[${index.index.map((i) => indexKey(i, name)).join(',')}]`;
     default: return index satisfies never;
   }
 }

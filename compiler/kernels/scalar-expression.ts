@@ -1,5 +1,5 @@
 /** Constructors, structural keys, traversals and substitution of `Scalar` expressions. */
-import { axis as axisIndex, indexAxes, indexKey, rewriteIndex } from './index-expression.ts';
+import { axis as axisIndex, indexAxes, indexKey, rewriteIndex, type NameSource } from './index-expression.ts';
 import { simplifyIndex, withExtent, type Extents } from './simplify-index.ts';
 import { foldNode } from './fold-scalar.ts';
 import type { BinaryFunction, Dim, Index, ReduceFunction, Scalar, UnaryFunction } from './scalar.ts';
@@ -14,18 +14,18 @@ export const binary = (fn: BinaryFunction, a: Scalar, b: Scalar): Scalar => ({ o
 export const select = (condition: Scalar, then: Scalar, otherwise: Scalar): Scalar => ({ op: 'select', condition, then, else: otherwise });
 export const reduce = (fn: ReduceFunction, axis: number, extent: Dim, body: Scalar): Scalar => ({ op: 'reduce', fn, axis, extent, body });
 
-/** A string that is equal for structurally equal expressions only. */
-export function scalarKey(x: Scalar): string {
+/** A string that is equal for structurally equal expressions only, sources counting as what `name` makes of them. */
+export function scalarKey(x: Scalar, name: NameSource = (source) => source): string {
   switch (x.op) {
     case 'const': return Object.is(x.value, -0) ? '-0' : String(x.value);
     case 'arg': return `$${x.arg}`;
-    case 'load': return `%${x.source}[${x.index.map(indexKey).join(',')}]`;
-    case 'accumulator': return `acc[${x.index.map(indexKey).join(',')}]`;
-    case 'index': return `i(${indexKey(x.index)})`;
-    case 'unary': return `${x.fn}(${scalarKey(x.x)})`;
-    case 'binary': return `${x.fn}(${scalarKey(x.a)},${scalarKey(x.b)})`;
-    case 'select': return `select(${scalarKey(x.condition)},${scalarKey(x.then)},${scalarKey(x.else)})`;
-    case 'reduce': return `${x.fn}{a${x.axis}<${x.extent}}(${scalarKey(x.body)})`;
+    case 'load': return `%${name(x.source)}[${x.index.map((i) => indexKey(i, name)).join(',')}]`;
+    case 'accumulator': return `acc[${x.index.map((i) => indexKey(i, name)).join(',')}]`;
+    case 'index': return `i(${indexKey(x.index, name)})`;
+    case 'unary': return `${x.fn}(${scalarKey(x.x, name)})`;
+    case 'binary': return `${x.fn}(${scalarKey(x.a, name)},${scalarKey(x.b, name)})`;
+    case 'select': return `select(${scalarKey(x.condition, name)},${scalarKey(x.then, name)},${scalarKey(x.else, name)})`;
+    case 'reduce': return `${x.fn}{a${x.axis}<${x.extent}}(${scalarKey(x.body, name)})`;
     default: return x satisfies never;
   }
 }

@@ -7,6 +7,7 @@ import { buffersRead, buffersWritten } from '../kernels/sources.ts';
 import { isIdentity } from '../kernels/verify.ts';
 import { isLayout, occurrences } from './cost.ts';
 import { repeatsTooMuch } from './inline.ts';
+import type { Alike } from './alike.ts';
 import { exceeds } from './limits.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, Workspace, type Place } from './workspace.ts';
@@ -17,7 +18,7 @@ import type { Target } from '../plan.ts';
 export const chainedNestsPass: KernelPass = {
   name: 'chained-nests',
   description: 'a nest and the one that goes on with its rows become one kernel that stores both results',
-  run(schedule, { record, target, reads }) {
+  run(schedule, { record, target, reads, alike }) {
     const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const refused = new Set<Place>();
@@ -27,7 +28,7 @@ export const chainedNestsPass: KernelPass = {
         const reader = w.readers(...buffersWritten(first)).find((r) => !refused.has(r) && w.at(r)?.kind === 'nest' && sameSpace(w.at(r), first));
         const second = reader === undefined ? undefined : w.at(reader);
         if (reader === undefined || second?.kind !== 'nest') break;
-        const refusal = chain(w, place, first, reader, second, target);
+        const refusal = chain(w, place, first, reader, second, target, alike);
         if (refusal) { refused.add(reader); record(false, second.origin.label, `not one kernel with ${first.origin.label}, whose rows it reads: ${refusal}`); }
         else record(true, second.origin.label, `one kernel with ${first.origin.label}, whose rows it reads: both run over [${first.space.join(', ')}]`);
       }
@@ -39,13 +40,13 @@ export const chainedNestsPass: KernelPass = {
 const sameSpace = (k: Kernel | undefined, nest: NestKernel): boolean => k?.kind === 'nest' && k.space.join() === nest.space.join();
 
 /** Puts both into one place, or says why not. */
-function chain(w: Workspace, place: Place, first: NestKernel, reader: Place, second: NestKernel, target: Target): string | undefined {
+function chain(w: Workspace, place: Place, first: NestKernel, reader: Place, second: NestKernel, target: Target, alike: Alike): string | undefined {
   let joined = second;
   for (const store of first.stores) {
     if (!buffersRead(joined, true).has(store.buffer)) continue;
     const refusal = standsAlone(w, first, store) ?? repeats(first, store, joined);
     if (refusal) return refusal;
-    const inlined = inlineIntoKernel(joined, { buffer: store.buffer, value: store.value });
+    const inlined = inlineIntoKernel(joined, { buffer: store.buffer, value: store.value }, alike);
     if (inlined?.kind !== 'nest') return 'it chooses rows by that result';
     joined = inlined;
   }

@@ -6,6 +6,7 @@ import { add, axis, int, mul, sameIndex, sub, visitIndex } from '../kernels/inde
 import { countNodes, hasReduce, loadsOf, numberReduceAxes, rewriteScalar, scalarKey, substituteAxes, substituteIndex, visitScalar, type Load } from '../kernels/scalar-expression.ts';
 import { extentsOf, simplifyIndex, type Extents } from '../kernels/simplify-index.ts';
 import { buffersRead, buffersWritten } from '../kernels/sources.ts';
+import { kernelKey, type Alike } from './alike.ts';
 import { hostPoint, invert, blockOf, withinBlock, type Host, type HostStore, type Inverse } from './host-axes.ts';
 import { operatorsOf } from './describe.ts';
 import { exceeds } from './limits.ts';
@@ -27,14 +28,14 @@ const CLEAR = 3000;
 export const epiloguePass: KernelPass = {
   name: 'epilogue',
   description: 'bias, activation, gate, residual, rotation, head norm and cache write move behind the product before them',
-  run(schedule, { record, target, reads, node }) {
+  run(schedule, { record, target, reads, alike, node }) {
     const w = new Workspace(schedule, reads);
     /** Refusals by nest: told at the end, for those that found no other place. */
     const refusals = new Map<number, Map<string, string>>();
     for (let start = 0; start < w.places; start++) {
       let place = start;
       for (;;) {
-        const next = fuseNext(w, place, target, (nest, reason) => {
+        const next = fuseNext(w, place, target, alike, (nest, reason) => {
           const host = w.at(place)?.origin.label ?? '';
           refusals.set(nest.id, (refusals.get(nest.id) ?? new Map<string, string>()).set(host, reason));
         });
@@ -55,7 +56,7 @@ export const epiloguePass: KernelPass = {
 interface Fused { readonly place: Place; readonly host: Host; readonly nest: NestKernel }
 
 /** Fuses one reader of one of the host's results. */
-function fuseNext(w: Workspace, place: Place, target: Target, refuse: (nest: NestKernel, reason: string) => void): Fused | undefined {
+function fuseNext(w: Workspace, place: Place, target: Target, alike: Alike, refuse: (nest: NestKernel, reason: string) => void): Fused | undefined {
   const host = w.at(place);
   if (host?.kind !== 'linear' && host?.kind !== 'attention') return undefined;
   for (const store of host.stores) {
@@ -63,7 +64,7 @@ function fuseNext(w: Workspace, place: Place, target: Target, refuse: (nest: Nes
     for (const reader of w.readers(store.buffer)) {
       const nest = w.at(reader);
       if (nest?.kind !== 'nest') continue;
-      const joined = join(w, host, nest);
+      const joined = joinAlike(w, host, nest, alike);
       if (typeof joined === 'string') { refuse(nest, joined); continue; }
       const at = placeFor(w, place, reader, joined);
       if (typeof at === 'string') { refuse(nest, at); continue; }
@@ -92,6 +93,15 @@ function placeFor(w: Workspace, host: Place, reader: Place, joined: Host): Place
   const needed = buffersWritten(joined).some((id) => w.readers(id).some((r) => r > host && r < reader));
   if (!needed && waiting.every((id) => w.isReadyAt(id, reader))) return reader;
   return `${w.buffer(waiting[0] as BufferId).name} is computed later`;
+}
+
+/** `join`, worked out once for kernels that are alike: of other buffers than the kernels' own it asks nothing, of theirs only the shapes. */
+function joinAlike(w: Workspace, host: Host, nest: NestKernel, alike: Alike): Host | string {
+  const own: Host = { ...host, nodes: mergedNodes(host, nest) };
+  return alike.kernel<Host, string>(own, (name) => {
+    const kernels = [kernelKey(host, name), kernelKey(nest, name)];
+    return ['join', ...kernels, ...host.stores.map((s) => w.buffer(s.buffer).shape.join(','))];
+  }, () => join(w, host, nest));
 }
 
 /** The host with the nest's stores as further stores of its own; or why not. */

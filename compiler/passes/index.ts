@@ -2,6 +2,7 @@
 import { verifyGraph } from '../graph/verify.ts';
 import { checkSchedule } from '../kernels/verify.ts';
 import { closeSchedule, openSchedule } from '../kernels/sources.ts';
+import { Alike } from './alike.ts';
 import { attentionPass } from './attention.ts';
 import { chainedNestsPass } from './chained-nests.ts';
 import { commonSubexpressionsPass } from './graph/common-subexpressions.ts';
@@ -42,11 +43,12 @@ export function runKernelPasses(schedule: Schedule, graph: Graph, context: Pipel
   const nodes = new Map(graph.nodes.map((n) => [n.id, n]));
   let open = openSchedule(schedule);
   const reads: KernelReads = new WeakMap();
+  const alike = new Alike();
   context.onPass?.('schedule', schedule);
   for (const pass of kernelPasses) {
     if (!isOn(pass.name, context)) continue;
     open = pass.run(open, {
-      target: context.target, reads, node: (id) => nodes.get(id),
+      target: context.target, reads, alike, node: (id) => nodes.get(id),
       record: (fired, origin, reason) => { if (reason !== '') context.record({ pass: pass.name, fired, origin, reason }); },
     });
     if (context.onPass) context.onPass(pass.name, checkSchedule(closeSchedule(open), pass.name));

@@ -30,7 +30,7 @@ export const inlineRestPass: KernelPass = {
   run: (schedule, context) => inline(schedule, context, false),
 };
 
-function inline(schedule: Schedule, { record, reads, node }: KernelPassContext, beforeEpilogues: boolean): Schedule {
+function inline(schedule: Schedule, { record, reads, alike, node }: KernelPassContext, beforeEpilogues: boolean): Schedule {
   const w = new Workspace(schedule, reads);
   for (let place = 0; place < w.places; place++) {
     const p = producerOf(w, place);
@@ -48,7 +48,7 @@ function inline(schedule: Schedule, { record, reads, node }: KernelPassContext, 
     for (const reader of readers) {
       const consumer = w.at(reader) as Kernel;
       const refusal = refuse(w, consumer, p, layout, beforeEpilogues);
-      const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition);
+      const fused = refusal !== undefined ? undefined : inlineIntoKernel(consumer, definition, alike);
       if (!fused) {
         if (refusal) record(false, label, `${operatorsOf(p.kernel, node)} not into ${describe(consumer, node)} of ${consumer.origin.label}: ${refusal}`);
         continue;

@@ -15,7 +15,7 @@ import type { KernelPass } from './types.ts';
 export const linearInputPass: KernelPass = {
   name: 'linear-input',
   description: 'norms and light arithmetic move into the product that follows them',
-  run(schedule, { record, target, reads }) {
+  run(schedule, { record, target, reads, alike }) {
     const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const p = producerOf(w, place);
@@ -35,7 +35,7 @@ export const linearInputPass: KernelPass = {
       const { times, again, once } = inputChoice(value, products, target);
       const weighed = times > 1 ? `${times} times a token, ${flops(again)} more than once; a kernel of its own costs ${flops(once)}` : 'once a token';
       if (again > once) { refuse(`${names(w, readers)} would compute it ${weighed}`); continue; }
-      const fused = readers.map((r) => inlineIntoKernel(w.at(r) as Kernel, { buffer: p.buffer.id, value }));
+      const fused = readers.map((r) => inlineIntoKernel(w.at(r) as Kernel, { buffer: p.buffer.id, value }, alike));
       const wrong = fused.map((k) => (k?.kind === 'linear' ? (dependsOnK(k) ? 'its statistics are not those of a row' : exceeds(k, target)) : 'it is not read as an input'));
       const reason = wrong.find((x) => x !== undefined);
       if (reason) { refuse(reason); continue; }

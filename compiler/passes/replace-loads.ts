@@ -1,8 +1,10 @@
 /** Inlining a definition into every expression of a kernel. */
-import { axes } from '../kernels/index-expression.ts';
+import { axes, type NameSource } from '../kernels/index-expression.ts';
 import { inlineInto, inlineIntoIndex, type Definition } from '../kernels/inline.ts';
+import { scalarKey } from '../kernels/scalar-expression.ts';
 import { buffersRead } from '../kernels/sources.ts';
 import { extentsOf, type Extents } from '../kernels/simplify-index.ts';
+import { kernelKey, type Alike } from './alike.ts';
 import type { Kernel, LinearKernel, Store } from '../kernels/types.ts';
 import type { Dim, Index, Shape } from '../kernels/scalar.ts';
 
@@ -25,7 +27,12 @@ export function storeSpace(kernel: Kernel): readonly Dim[] {
 }
 
 /** The kernel with the definition in place of every read of its buffer, or undefined where some read cannot be replaced. */
-export function inlineIntoKernel(kernel: Kernel, definition: Definition): Kernel | undefined {
+export function inlineIntoKernel(kernel: Kernel, definition: Definition, alike: Alike): Kernel | undefined {
+  const facts = (name: NameSource): string[] => ['inline', kernelKey(kernel, name), `${name(definition.buffer)}=${scalarKey(definition.value, name)}`];
+  return alike.kernel<Kernel, undefined>(kernel, facts, () => withoutReads(kernel, definition));
+}
+
+function withoutReads(kernel: Kernel, definition: Definition): Kernel | undefined {
   const replaced = replace(kernel, definition);
   return replaced && !buffersRead(replaced, true).has(definition.buffer) ? replaced : undefined;
 }

@@ -10,7 +10,7 @@ import type { KernelPass } from './types.ts';
 
 /** Equal for linears that may share one product: same rows, same input, same choice. */
 export const inputKey = (k: LinearKernel): string =>
-  [k.group, k.rowShape.join(','), k.k, scalarKey(k.input), k.choice ? `${k.choice.source}[${k.choice.index.map(indexKey).join(',')}]` : ''].join(' ');
+  [k.group, k.rowShape.join(','), k.k, scalarKey(k.input), k.choice ? `${k.choice.source}[${k.choice.index.map((i) => indexKey(i)).join(',')}]` : ''].join(' ');
 
 const totalRows = (k: LinearKernel): number => k.weights.reduce((n, w) => n + w.rows, 0);
 

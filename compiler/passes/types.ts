@@ -1,6 +1,7 @@
 /** Passes as data: a name, what it does, and a pure function. */
 import type { Graph, Node } from '../graph/types.ts';
 import type { Schedule } from '../kernels/types.ts';
+import type { Alike } from './alike.ts';
 import type { KernelReads } from './workspace.ts';
 import type { FusionRecord, Target } from '../plan.ts';
 
@@ -16,6 +17,8 @@ export interface KernelPassContext {
   readonly node: (id: number) => Node | undefined;
   /** For workspaces: what kernels read. */
   readonly reads: KernelReads;
+  /** What was made of kernels, for those that are alike. */
+  readonly alike: Alike;
   /** Notes what was fused, or what was not and why; `origin` is a label of the model. */
   readonly record: (fired: boolean, origin: string, reason: string) => void;
 }
