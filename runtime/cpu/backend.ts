@@ -43,13 +43,17 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const module = await WebAssembly.compile(program.bytes);
       const instance = await WebAssembly.instantiate(module, { env: { memory } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
-      const team = await startTeam(threads, module, memory);
+      // Threads start while weights are being read.
+      const starting = startTeam(threads, module, memory);
+      const pack = starting.then(() => packTogether(memory, instance, threads, program.staging));
+      pack.catch(() => undefined);
       try {
-        await fillMemory(memory, map, inPlanOrder(weights, plan), { pack: packTogether(memory, instance, threads, program.staging) });
+        await fillMemory(memory, map, inPlanOrder(weights, plan), { pack });
       } catch (error) {
-        await team.dispose();
+        await starting.then((team) => team.dispose(), () => undefined);
         throw error;
       }
+      const team = await starting;
       const variants = kernelVariants(plan.target, plan.buffers);
       const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, ...(variants === undefined ? {} : { variants }), threads };
       return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);
