@@ -16,6 +16,7 @@ export interface ParamSpec {
   gguf_default?: ConstantField | (ConstantField)[];
   default?: ConstantField | (ConstantField)[];
   if_null?: ConstantField | (ConstantField)[];
+  per_layer?: boolean;
   type?: 'number' | 'integer' | 'boolean' | 'text' | 'list' | 'map';
   one_of?: ConstantField[];
   description?: string;

@@ -1,5 +1,5 @@
 /** Values of params: from the command line, config.json, GGUF metadata, or the default, which may use other params. */
-import { expressionNames, typeName } from '../expression/index.ts';
+import { expressionNames, isList, typeName } from '../expression/index.ts';
 import type { ParamValue } from '../model.ts';
 import { nearest } from '../nearest.ts';
 import { pointer } from '../source.ts';
@@ -28,6 +28,8 @@ interface Param {
   /** What gives the value where no source does. */
   readonly fallback?: SourceNode;
   readonly fallbackPath: string;
+  /** What a source has for each layer, of a param that may differ between them. */
+  readonly items?: readonly ParamValue[];
 }
 
 export interface ResolvedParams {
@@ -66,7 +68,9 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
     const found = sourceValue(reporter, param, sources, within);
     if (found === 'null') useNullValue(params, param);
     else if (found) {
-      given.set(param.name, found.value);
+      const items = isPerLayer(param) && isList(found.value) ? found.value : [];
+      if (items.some((item) => item !== items[0])) params.set(param.name, { ...param, items });
+      else given.set(param.name, items[0] ?? found.value);
       origins.set(param.name, found.key);
     }
   }
@@ -76,7 +80,7 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
   const layered: Param[] = [];
   const layeredNames = new Set(['i']);
   for (const param of order) {
-    if (!given.has(param.name) && [...namesOf(reporter, param)].some((name) => layeredNames.has(name))) {
+    if (param.items || (!given.has(param.name) && [...namesOf(reporter, param)].some((name) => layeredNames.has(name)))) {
       layered.push(param);
       layeredNames.add(param.name);
       values.delete(param.name);
@@ -96,7 +100,7 @@ export function resolveParams(reporter: Reporter, root: MapNode, sources: ParamS
     }
     return shared.with(local);
   };
-  const fallbacks = new Map([...params.values()].flatMap(({ name, fallback }) => (given.has(name) || !fallback ? [] : [[name, fallback] as const])));
+  const fallbacks = new Map([...params.values()].flatMap(({ name, fallback, items }) => (given.has(name) || items || !fallback ? [] : [[name, fallback] as const])));
   return { values: shared, inLayer, layered: layered.map((param) => param.name), origins, fallbacks };
 }
 
@@ -250,6 +254,7 @@ function checkAllowed(reporter: Reporter, param: Param, value: ParamValue): void
 }
 
 function evaluateParam(reporter: Reporter, param: Param, values: Values, sources: ParamSources, partial: boolean): ParamValue | undefined {
+  if (param.items) return itemOf(reporter, param, param.items, values.get('i'));
   if (param.fallback) {
     // Shapes of tensors are known where a file is the source, to these defaults alone.
     const scope = param.fallbackPath.endsWith('/gguf_default') ? values.with([[TENSORS, sources.tensors ?? {}]]) : values;
@@ -265,9 +270,23 @@ function evaluateParam(reporter: Reporter, param: Param, values: Values, sources
   return undefined;
 }
 
+function isPerLayer(param: Param): boolean {
+  const each = field(param, 'per_layer');
+  return each?.kind === 'scalar' && each.value === true;
+}
+
+/** The value of layer `i`; undefined for a layer without a number. */
+function itemOf(reporter: Reporter, param: Param, items: readonly ParamValue[], i: ParamValue | undefined): ParamValue | undefined {
+  if (typeof i !== 'number') return undefined;
+  const item = items[i];
+  if (item === undefined) reporter.report(param.entry.key, 'E504', param.path, `\`${param.name}\` is a list of ${items.length} values, none of them for layer ${i}`);
+  return item;
+}
+
 /** Names that a param's default uses. */
 function namesOf(reporter: Reporter, param: Param): Set<string> {
   const names = new Set<string>();
+  if (param.items) return names;
   const visit = (node: SourceNode, path: string): void => {
     if (node.kind === 'list') node.items.forEach((item, index) => visit(item, pointer(path, index)));
     if (node.kind !== 'scalar' || typeof node.value !== 'string') return;

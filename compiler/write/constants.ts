@@ -25,7 +25,8 @@ export function withConstants(root: MapNode, resolved: ResolvedParams, layers: r
 function constantParam(name: string, node: SourceNode, resolved: ResolvedParams, layers: readonly Values[]): SourceNode | undefined {
   const fallback = resolved.fallbacks.get(name);
   const layered = resolved.layered.includes(name);
-  if (layered && fallback && readsTensors(fallback)) return byLayer(layers.map((scope) => scope.get(name) ?? null), node.place);
+  const fromFile = fallback ? readsTensors(fallback) : resolved.origins.has(name);
+  if (layered && fromFile) return byLayer(layers.map((scope) => scope.get(name) ?? null), node.place);
   if (!resolved.origins.has(name) && fallback && (node.kind !== 'map' || layered)) return fallback;
   const value = resolved.values.get(name);
   return value === undefined ? node : constant(value, node.place);

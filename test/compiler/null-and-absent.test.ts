@@ -106,3 +106,35 @@ output: {}`;
     expect(checkSpec(other!).map((d) => `${d.code} ${d.path}`)).toEqual(['E403 /params/tied/default']);
   });
 });
+
+describe('per_layer', () => {
+  const resolve = (heads: unknown) => {
+    const reporter = new Reporter();
+    const { spec, diagnostics } = loadText(`peel: 1
+params: { heads: { config: heads, default: 4, per_layer: true }, width: heads * 8, list: { config: heads, default: 4 } }
+embeddings: { token: { rows: 9, dim: 8 } }
+layers: { repeat: 0, residual: [] }
+output: {}`);
+    expect([...diagnostics, ...checkSpec(spec!)]).toEqual([]);
+    const params = resolveParams(reporter, spec!.root, { config: { heads } });
+    return { params, widths: () => [0, 1].map((i) => params.inLayer(i).get('width')), problems: () => reporter.diagnostics().map((d) => `${d.code} ${d.message}`) };
+  };
+
+  test('makes a list one value a layer, for what depends on it too', () => {
+    const { params, widths, problems } = resolve([2, 3]);
+    expect(params.layered).toEqual(['heads', 'width']);
+    expect(widths()).toEqual([16, 24]);
+    expect(problems()).toEqual([]);
+  });
+
+  test('leaves a single value, a list of equal ones, and other params as they are', () => {
+    expect([resolve(5), resolve([6, 6])].map(({ params }) => [params.layered, params.values.get('width')])).toEqual([[[], 40], [[], 48]]);
+    expect(resolve([2, 3]).params.values.get('list')).toEqual([2, 3]);
+  });
+
+  test('a list that ends before the layers do is reported', () => {
+    const { params, problems } = resolve([2, 3]);
+    params.inLayer(2);
+    expect(problems()).toEqual(['E504 `heads` is a list of 2 values, none of them for layer 2']);
+  });
+});

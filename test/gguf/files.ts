@@ -16,6 +16,12 @@ const untold: Readonly<Record<string, Readonly<Record<string, ParamValue>>>> = {
   gemma3_stretched: { query_scalar: 256, pattern: 2 },
   olmoe: { clip: 0.8 },
   mpt: { scale: 0.3 },
+  bitnet: { activation: 'relu2' },
+  llama4: { chunk: 6, sharpen_floor: 4 },
+  minicpm3: { embedding_scale: 3, base_dim: 16 },
+  afmoe: { full_every: 2 },
+  deepseek_v2_yarn: { rope_mscale: 0.707 },
+  gemma3_encoder: { query_scalar: 256, pattern: 2 },
 };
 
 export const ggufNames = readdirSync(files).filter((file) => file.endsWith('.gguf')).map((file) => file.slice(0, -5));

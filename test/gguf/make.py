@@ -53,7 +53,7 @@ class Checkpoint:
 
     @property
     def dim(self):
-        return self.need('hidden_size', 'n_embd', 'd_model', 'n_embed')
+        return self.need('hidden_size', 'n_embd', 'd_model', 'n_embed', 'dim')
 
     @property
     def head_dim(self):
@@ -530,6 +530,283 @@ def bert_tensors(c, name, data):
         yield name, data
 
 
+def split_experts(c, name, data):
+    """Experts that come as [experts, in, out], gate and up side by side, apart and as [experts, out, in]."""
+    if name.endswith('experts.down_proj'):
+        yield f'{name}.weight', data.transpose(-1, -2)
+    elif name.endswith('experts.gate_up_proj'):
+        gate, up = data.transpose(-1, -2).chunk(2, dim=-2)
+        yield name.replace('gate_up_proj', 'gate_proj.weight'), gate
+        yield name.replace('gate_up_proj', 'up_proj.weight'), up
+    else:
+        yield from selection_bias(c, name, data)
+
+
+def selection_bias(c, name, data):
+    """What experts are chosen by besides their scores, as a bias by its name."""
+    if name.endswith('e_score_correction_bias'):
+        name = name.replace('e_score_correction_bias', 'e_score_correction.bias')
+    elif name.endswith('.expert_bias'):
+        name = f'{name}.bias'
+    yield name, data
+
+
+def moe_metadata(w, c):
+    """Keys of families with shared experts and dense layers first, under their names in config.json."""
+    for keys, add in ((('moe_intermediate_size',), w.add_expert_feed_forward_length), (('n_routed_experts', 'num_experts'), w.add_expert_count),
+                      (('n_shared_experts', 'num_shared_experts', 'moe_num_shared_experts'), w.add_expert_shared_count),
+                      (('first_k_dense_replace', 'num_dense_layers', 'moe_layer_start_index'), w.add_leading_dense_block_count),
+                      (('routed_scaling_factor', 'route_scale'), w.add_expert_weights_scale), (('norm_topk_prob', 'route_norm'), w.add_expert_weights_norm)):
+        if (value := c.get(*keys)) is not None:
+            add(value)
+
+
+def further_layers(w, c):
+    """Layers that predict further tokens are counted with the others."""
+    further = c.get('num_nextn_predict_layers', default=0)
+    w.add_block_count(c.layers + further)
+    w.add_nextn_predict_layers(further)
+
+
+def further_tensors(c):
+    for further in range(c.get('num_nextn_predict_layers', default=0)):
+        yield f'blk.{c.layers + further}.nextn.enorm.weight', torch.ones(c.dim)
+
+
+def glm4_moe_metadata(w, c):
+    moe_metadata(w, c)
+    further_layers(w, c)
+    w.add_rope_dimension_count(int(c.head_dim * rotary_share(c, 0.5)))
+    w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+
+
+def afmoe_metadata(w, c):
+    llama_metadata(w, c)
+    moe_metadata(w, c)
+    w.add_sliding_window(c.need('sliding_window'))
+
+
+def apertus_tensors(c, name, data):
+    if '.act_fn.' not in name:
+        yield name, data
+
+
+def apertus_metadata(w, c):
+    """The activation's parameters are lists, a value a layer."""
+    llama_metadata(w, c)
+    found = {name: data for name, data in c.tensors() if '.act_fn.' in name}
+    for key in ('alpha_p', 'alpha_n', 'beta', 'eps'):
+        values = [found[f'model.layers.{i}.mlp.act_fn.{key}'].float().item() for i in range(c.layers)]
+        w.add_array(f'xielu.{key}', values)
+
+
+def bitnet_metadata(w, c):
+    w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    w.add_rope_scaling_factor(1.0)
+
+
+def bitnet_tensors(c, name, data):
+    """Under the names of the first models."""
+    yield name.replace('attn_sub_norm', 'inner_attn_ln').replace('ffn_sub_norm', 'ffn_layernorm'), data
+
+
+def dbrx_metadata(w, c):
+    attention, ffn = c.need('attn_config'), c.need('ffn_config')
+    w.add_block_count(c.layers)
+    w.add_context_length(c.need('max_seq_len'))
+    w.add_embedding_length(c.dim)
+    w.add_feed_forward_length(ffn['ffn_hidden_size'])
+    w.add_head_count(c.heads)
+    w.add_head_count_kv(attention['kv_n_heads'])
+    w.add_rope_freq_base(attention['rope_theta'])
+    w.add_clamp_kqv(attention['clip_qkv'])
+    w.add_expert_count(ffn['moe_num_experts'])
+    w.add_expert_used_count(ffn['moe_top_k'])
+    w.add_layer_norm_eps(1e-5)
+
+
+def dbrx_tensors(c, name, data):
+    if '.ffn.experts.mlp.' in name:
+        ffn = c.need('ffn_config')
+        data = data.reshape(ffn['moe_num_experts'], ffn['ffn_hidden_size'], c.dim)
+        yield f'{name}.weight', data.transpose(1, 2) if name.endswith('w2') else data
+    else:
+        yield name, data
+
+
+def ernie_moe_metadata(w, c):
+    moe_metadata(w, c)
+    w.add_expert_count(c.need('moe_num_experts'))
+    w.add_expert_used_count(c.need('moe_k'))
+    w.add_interleave_moe_layer_step(c.need('moe_layer_interval'))
+    if c.get('moe_num_shared_experts'):
+        w.add_expert_shared_feed_forward_length(c.need('intermediate_size') // c.kv_heads)
+
+
+def hunyuan_metadata(w, c):
+    if c.rope.get('rope_type') == 'dynamic':
+        width = c.need('head_dim')
+        w.add_rope_freq_base(c.rope.get('rope_theta', 10000.0) * c.rope.get('alpha', 50) ** (width / (width - 2)))
+        w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+        w.add_rope_scaling_factor(1)
+        w.add_rope_scaling_orig_ctx_len(256 * 1024)
+        w.add_context_length(256 * 1024)
+
+
+def lfm2_metadata(w, c):
+    w.add_head_count_kv([0 if kind == 'conv' else c.kv_heads for kind in c.need('layer_types')])
+    w.add_vocab_size(c.need('vocab_size'))
+    w.add_shortconv_l_cache(c.need('conv_L_cache'))
+    if c.model_type == 'lfm2':
+        hidden = c.need('block_ff_dim', 'intermediate_size')
+        if c.get('block_auto_adjust_ff_dim', default=True):
+            hidden = int(2 * hidden / 3)
+            if c.get('block_ffn_dim_multiplier') is not None:
+                hidden = int(c.get('block_ffn_dim_multiplier') * hidden)
+            step = c.need('block_multiple_of')
+            hidden = step * ((hidden + step - 1) // step)
+        w.add_feed_forward_length(hidden)
+    else:
+        moe_metadata(w, c)
+        w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+
+
+def lfm2_tensors(c, name, data):
+    if '.conv.conv.' in name:
+        data = data.squeeze(1)
+    yield from selection_bias(c, name, data)
+
+
+def llama4_metadata(w, c):
+    llama_metadata(w, c)
+    w.add_feed_forward_length(c.need('intermediate_size_mlp'))
+    w.add_expert_feed_forward_length(c.need('intermediate_size'))
+    w.add_interleave_moe_layer_step(c.need('interleave_moe_layer_step'))
+
+
+def mimo_metadata(w, c):
+    moe_metadata(w, c)
+    local = [kind == 'sliding_attention' for kind in c.need('layer_types')]
+    w.add_head_count_kv([2 * c.kv_heads if one else c.kv_heads for one in local])
+    w.add_sliding_window(c.need('sliding_window'))
+    w.add_sliding_window_pattern([int(one) for one in local])
+    w.add_value_length(c.need('v_head_dim'))
+    w.add_rope_dimension_count(int(c.head_dim * c.full_rope['partial_rotary_factor']))
+    w.add_float32(f'{w.arch}.attention.value_scale', c.need('attention_value_scale'))
+
+
+def mimo_tensors(c, name, data):
+    yield from selection_bias(c, f'{name}.weight' if name.endswith('attention_sink_bias') else name, data)
+
+
+def minicpm3_metadata(w, c):
+    w.add_context_length(c.need('max_position_embeddings'))
+    w.add_embedding_length(c.dim)
+    w.add_block_count(c.layers)
+    w.add_feed_forward_length(c.need('intermediate_size'))
+    w.add_head_count(c.heads)
+    w.add_head_count_kv(c.kv_heads)
+    w.add_layer_norm_rms_eps(c.need('rms_norm_eps'))
+    w.add_vocab_size(c.need('vocab_size'))
+    if c.get('q_lora_rank') is not None:
+        w.add_q_lora_rank(c.get('q_lora_rank'))
+    w.add_kv_lora_rank(c.need('kv_lora_rank'))
+    w.add_key_length(c.need('qk_nope_head_dim') + c.need('qk_rope_head_dim'))
+    w.add_rope_dimension_count(c.need('qk_rope_head_dim'))
+
+
+def minimax_metadata(w, c):
+    w.add_expert_feed_forward_length(c.need('intermediate_size'))
+    w.add_rope_dimension_count(c.need('rotary_dim'))
+
+
+def mistral3_metadata(w, c):
+    llama_metadata(w, c)
+    w.add_rope_scaling_yarn_log_mul(c.rope['mscale_all_dim'])
+    w.add_attn_temperature_scale(c.rope['llama_4_scaling_beta'])
+
+
+def modernbert_metadata(w, c):
+    w.add_causal_attention(False)
+    w.add_sliding_window(c.need('local_attention'))
+    w.add_sliding_window_pattern(c.get('global_attn_every_n_layers', default=3))
+    w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    w.add_vocab_size(c.need('vocab_size'))
+
+
+def modernbert_tensors(c, name, data):
+    name = name.removeprefix('model.')
+    if not name.startswith('decoder.'):
+        yield name, data
+
+
+def roberta_metadata(w, c):
+    bert_metadata(w, c)
+    w.add_context_length(c.need('max_position_embeddings') - 1 - c.need('pad_token_id'))
+
+
+def roberta_tensors(c, name, data):
+    """Positions start behind the padding token's; the head is left out."""
+    name = name.removeprefix('roberta.')
+    if name.endswith('position_embeddings.weight'):
+        data = data[1 + c.need('pad_token_id'):]
+    if not name.startswith(('lm_head.', 'pooler.')):
+        yield name, data
+
+
+def distilbert_metadata(w, c):
+    w.add_layer_norm_eps(1e-12)
+    w.add_causal_attention(False)
+
+
+def distilbert_tensors(c, name, data):
+    name = name.removeprefix('distilbert.')
+    if not name.startswith('vocab_'):
+        yield name, data
+
+
+def nomic_bert_metadata(w, c):
+    w.add_causal_attention(False)
+    w.add_token_type_count(c.get('type_vocab_size', default=2))
+
+
+def phimoe_metadata(w, c):
+    w.add_context_length(c.need('max_position_embeddings'))
+    w.add_rope_scaling_orig_ctx_len(c.rope.get('original_max_position_embeddings', c.need('max_position_embeddings')))
+    w.add_embedding_length(c.dim)
+    w.add_feed_forward_length(c.need('intermediate_size'))
+    w.add_block_count(c.layers)
+    w.add_head_count(c.heads)
+    w.add_head_count_kv(c.kv_heads)
+    w.add_layer_norm_rms_eps(c.need('rms_norm_eps'))
+    w.add_rope_dimension_count(c.head_dim)
+    w.add_rope_freq_base(c.full_rope['rope_theta'])
+    w.add_sliding_window(c.get('sliding_window', default=0))
+    w.add_expert_count(c.need('num_local_experts'))
+    w.add_expert_used_count(c.need('num_experts_per_tok'))
+
+
+def qwen3_next_metadata(w, c):
+    qwen_moe_metadata(w, c)
+    w.add_ssm_conv_kernel(c.need('linear_conv_kernel_dim'))
+    w.add_ssm_state_size(c.need('linear_key_head_dim'))
+    w.add_ssm_group_count(c.need('linear_num_key_heads'))
+    w.add_ssm_time_step_rank(c.need('linear_num_value_heads'))
+    w.add_ssm_inner_size(c.need('linear_value_head_dim') * c.need('linear_num_value_heads'))
+    w.add_full_attention_interval(c.get('full_attention_interval', default=4))
+    w.add_rope_dimension_count(int(c.head_dim * rotary_share(c, 0.25)))
+
+
+def unsplit_metadata(w, c):
+    """What files from before keys and values out of the latent space were apart say."""
+    deepseek_metadata(w, c)
+    for key in ('key_length_mla', 'value_length_mla'):
+        del w.kv_data[0][f'{w.arch}.attention.{key}']
+    w.add_head_count_kv(c.heads)
+    w.add_key_length(c.need('qk_nope_head_dim') + c.need('qk_rope_head_dim'))
+    w.add_value_length(c.need('v_head_dim'))
+
+
 FAMILIES = {
     'llama': Family(A.LLAMA, llama_metadata, llama_like, extra=llama3_factors),
     'mistral': Family(A.LLAMA, llama_metadata, llama_like, extra=llama3_factors),
@@ -570,7 +847,32 @@ FAMILIES = {
     'gpt_oss': Family(A.GPT_OSS, gpt_oss_metadata, gpt_oss_tensors),
     'deepseek_v2': Family(A.DEEPSEEK2, deepseek_metadata, deepseek_tensors),
     'deepseek_v3': Family(A.DEEPSEEK2, deepseek_metadata, deepseek_tensors),
+    'deepseek_v2_unsplit': Family(A.DEEPSEEK2, unsplit_metadata, selection_bias),
     'bert': Family(A.BERT, bert_metadata, bert_tensors),
+    'roberta': Family(A.BERT, roberta_metadata, roberta_tensors),
+    'distilbert': Family(A.BERT, distilbert_metadata, distilbert_tensors),
+    'modernbert': Family(A.MODERN_BERT, modernbert_metadata, modernbert_tensors),
+    'nomic_bert': Family(A.NOMIC_BERT, nomic_bert_metadata),
+    'gemma3_encoder': Family(A.GEMMA_EMBEDDING, gemma3_metadata, one_plus),
+    'afmoe': Family(A.AFMOE, afmoe_metadata, selection_bias),
+    'apertus': Family(A.APERTUS, apertus_metadata, apertus_tensors, extra=llama3_factors),
+    'bitnet': Family(A.BITNET, bitnet_metadata, bitnet_tensors),
+    'dbrx': Family(A.DBRX, dbrx_metadata, dbrx_tensors, general=False),
+    'dots1': Family(A.DOTS1, moe_metadata, selection_bias),
+    'ernie4_5_moe': Family(A.ERNIE4_5_MOE, ernie_moe_metadata, selection_bias),
+    'glm4_moe': Family(A.GLM4_MOE, glm4_moe_metadata, selection_bias, extra=further_tensors),
+    'hunyuan_v1_dense': Family(A.HUNYUAN_DENSE, hunyuan_metadata),
+    'jais2': Family(A.JAIS2, lambda w, c: w.add_rope_dimension_count(c.head_dim)),
+    'lfm2': Family(A.LFM2, lfm2_metadata, lfm2_tensors),
+    'lfm2_moe': Family(A.LFM2MOE, lfm2_metadata, lfm2_tensors),
+    'llama4_text': Family(A.LLAMA4, llama4_metadata, split_experts, extra=llama3_factors),
+    'mimo_v2_flash': Family(A.MIMO2, mimo_metadata, mimo_tensors),
+    'minicpm3': Family(A.MINICPM3, minicpm3_metadata, general=False, extra=longrope_factors),
+    'minimax_m2': Family(A.MINIMAXM2, minimax_metadata, selection_bias),
+    'ministral3': Family(A.MISTRAL3, mistral3_metadata, llama_like),
+    'phimoe': Family(A.PHIMOE, phimoe_metadata, general=False, extra=longrope_factors),
+    'qwen3_next': Family(A.QWEN3NEXT, qwen3_next_metadata, one_plus),
+    'seed_oss': Family(A.SEED_OSS),
 }
 
 
@@ -590,8 +892,8 @@ def expert_stacks(tensors):
         else:
             yield name, data
     for (head, rest), parts in stacks.items():
-        if head.endswith('block_sparse_moe'):
-            head, rest = head.replace('model.', '').replace('block_sparse_moe', 'feed_forward'), rest
+        if head.endswith('block_sparse_moe') or rest.startswith('w'):
+            head = head.replace('model.', '').replace('block_sparse_moe', 'feed_forward')
         yield f'{head}.experts.{rest}', torch.stack([parts[i] for i in range(len(parts))])
 
 

@@ -7,6 +7,7 @@ import { sameExpression } from '../../compiler/write/fold-expression.ts';
 import { checkModel } from '../../runtime/check.ts';
 import { record } from '../../runtime/compare.ts';
 import { importModel } from '../../runtime/import/import.ts';
+import { root } from '../../scripts/build.mjs';
 import { loadModel } from '../../runtime/model.ts';
 import { checkpointNames, furtherFolder, goldenFolder } from '../support/model-folder.ts';
 import { problemsOf, temporaryFolder } from './weights/files.ts';
@@ -53,6 +54,17 @@ describe('a spec written for further checkpoints', () => {
       const weights = path.join(furtherFolder, name);
       const { file } = await written(name, weights);
       expect(await checkModel({ path: file, weights })).toMatchObject({ exitCode: 0 });
+    });
+  }
+});
+
+describe('a spec written for a GGUF file whose metadata have a list for the layers', () => {
+  for (const name of ['lfm2_moe', 'mimo_v2_flash', 'apertus']) {
+    it(`${name}: describes the same graph, and passes check`, async () => {
+      const weights = path.join(root, 'test/gguf/files', `${name}.gguf`);
+      const { file, text } = await written(`${name}-gguf`, weights);
+      expect(text).not.toMatch(/extends|gguf_|tensors\[/);
+      expect(await checkModel({ path: file, weights })).toMatchObject({ exitCode: 0, diagnostics: [] });
     });
   }
 });
