@@ -1,5 +1,6 @@
 /**
- * Bundles the library and the command line from TypeScript into dist/: two files, each complete, packages left outside.
+ * Bundles the library and the command line from TypeScript into dist/: two files, each complete. The library leaves packages outside; the
+ * command line has those in it that it always needs (finding their many files took longer than running them), with their licences beside it.
  * Files are written whole or not at all (several processes may build at once), and not at all where nothing changed.
  */
 import { createHash } from 'node:crypto';
@@ -46,16 +47,36 @@ async function schemaCheck() {
   return { contents: `${code}\nexport { validate as check };`, loader: 'js' };
 }
 
+/** Packages with parts of their own that a bundle cannot hold, or that most commands do without. */
+const loadedWhenNeeded = ['webgpu', '@mlc-ai/web-xgrammar', '@viz-js/viz', '@huggingface/hub'];
+/** CommonJS packages ask for Node's own modules by `require`. */
+const banner = "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);";
+
+/** The licences of the packages that files of a bundle come from. */
+function licences(files) {
+  const folders = new Set(files.flatMap((file) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
+  const read = (folder) => {
+    const { name, version, license } = JSON.parse(fs.readFileSync(path.join(root, folder, 'package.json'), 'utf8'));
+    const file = fs.readdirSync(path.join(root, folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file === undefined ? '' : fs.readFileSync(path.join(root, folder, file), 'utf8').trim()}\n`;
+  };
+  return [...folders].sort().map(read).join(`\n${'-'.repeat(80)}\n\n`);
+}
+
 export async function build() {
   const now = stamp();
   const { build: bundle } = await import('esbuild');
-  const entries = ['index.ts', 'cli/main.ts'].filter((file) => fs.existsSync(path.join(root, file)));
-  const result = await bundle({
-    absWorkingDir: root, entryPoints: entries, outdir: 'dist', outbase: '.', bundle: true, packages: 'external', platform: 'node',
+  const options = {
+    absWorkingDir: root, outdir: 'dist', outbase: '.', bundle: true, platform: 'node',
     target: 'node20', format: 'esm', sourcemap: 'linked', sourcesContent: false, write: false, logLevel: 'error', legalComments: 'none',
     loader: { '.json': 'json' }, plugins: [{ name: 'schema', setup: (on) => on.onLoad({ filter: /compiler[\\/]schema-check\.ts$/ }, schemaCheck) }],
-  });
-  for (const file of result.outputFiles) writeWhole(file.path, file.contents);
+  };
+  const [library, commandLine] = await Promise.all([
+    bundle({ ...options, entryPoints: ['index.ts'], packages: 'external' }),
+    bundle({ ...options, entryPoints: ['cli/main.ts'], external: loadedWhenNeeded, banner: { js: banner }, metafile: true }),
+  ]);
+  for (const file of [...library.outputFiles, ...commandLine.outputFiles]) writeWhole(file.path, file.contents);
+  writeWhole(path.join(dist, 'cli', 'LICENSES.txt'), licences(Object.keys(commandLine.metafile.inputs)));
   writeWhole(stampFile, now);
 }
 
