@@ -85,7 +85,7 @@ export class LoadedModel {
   private readonly sessions = new Set<Session>();
   private tokenizerPromise: Promise<Tokenizer> | undefined;
   private main: Promise<Session> | undefined;
-  private engine: Promise<ConstraintEngine> | undefined;
+  private engine: ConstraintEngine | undefined;
 
   constructor(
     readonly located: Located, private readonly root: MapNode, readonly model: Model, readonly graph: Graph, readonly warnings: readonly Diagnostic[],
@@ -204,19 +204,14 @@ export class LoadedModel {
    */
   async constraint(source: ConstraintSource): Promise<Constraint> {
     // What is wrong with it is said before anything is started.
-    grammarOf(source);
-    let engine = await this.engine;
-    if (!engine?.usable) {
-      const tokenizer = await this.tokenizer();
-      this.engine = ConstraintEngine.open(tokenizer, this.sessionModel().outputs);
-      engine = await this.engine;
-    }
-    return engine.constraint(source);
+    const grammar = grammarOf(source);
+    const tokenizer = await this.tokenizer();
+    this.engine ??= new ConstraintEngine(tokenizer, this.sessionModel().outputs);
+    return this.engine.constraint(source, grammar);
   }
 
   /** Frees the sessions and closes the weights. */
   async dispose(): Promise<void> {
-    await (await this.engine?.catch(() => undefined))?.dispose();
     await this.main?.catch(() => undefined);
     for (const session of [...this.sessions]) await session.dispose();
     await this.source?.dispose();

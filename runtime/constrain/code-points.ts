@@ -26,6 +26,47 @@ export function charactersOf(source: string, all: string): CodePoints {
   return ranges.flatMap(([a, b]) => (a < 0xd800 && b > 0xdfff ? [[a, 0xd7ff] as const, [0xe000, b] as const] : [[a, b] as const]));
 }
 
+const digits: CodePoints = [[48, 57]];
+const wordCharacters: CodePoints = [[48, 57], [65, 90], [95, 95], [97, 122]];
+const spaces: CodePoints = [[9, 13], [32, 32], [0xa0, 0xa0], [0x1680, 0x1680], [0x2000, 0x200a], [0x2028, 0x2029], [0x202f, 0x202f], [0x205f, 0x205f], [0x3000, 0x3000], [0xfeff, 0xfeff]];
+const sets: Readonly<Record<string, CodePoints>> = {
+  d: digits, D: without(everything, digits), w: wordCharacters, W: without(everything, wordCharacters), s: spaces, S: without(everything, spaces),
+  n: [[10, 10]], r: [[13, 13]], t: [[9, 9]], f: [[12, 12]], v: [[11, 11]],
+};
+const hexEscape = /^\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\})$/;
+
+/** What `charactersOf` gives, for escapes and classes of the usual kinds, without looking through all characters; undefined for others. */
+export function plainCharacters(source: string): CodePoints | undefined {
+  const [, not, inside = ''] = /^\[(\^?)([^]*)\]$/.exec(source.startsWith('\\') ? `[${source}]` : source) ?? [];
+  const items = inside.match(/\\x[0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]+\}|\\[dDwWsSnrtfv^$\\.*+?()[\]{}|/-]|[^\\]/gu) ?? [];
+  if (items.join('') !== inside) return undefined;
+  const parts = items.map((item): CodePoints => {
+    const hex = hexEscape.exec(item);
+    const c = hex ? parseInt(hex.slice(1).find((digits) => digits !== undefined) ?? '', 16) : item.codePointAt(item.startsWith('\\') ? 1 : 0) ?? 0;
+    return (item.startsWith('\\') && !hex ? sets[item[1] ?? ''] : undefined) ?? [[c, c]];
+  });
+  const found: (readonly [number, number])[] = [];
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] ?? [], to = parts[i + 2]?.[0]?.[1];
+    if (items[i + 1] === '-' && to !== undefined) {
+      found.push([part[0]?.[0] ?? 0, to]);
+      i += 2;
+    } else found.push(...part);
+  }
+  return not === '^' ? without(everything, found) : intersect(joined(found), everything);
+}
+
+/** Ranges in order, those that meet as one. */
+function joined(ranges: readonly (readonly [number, number])[]): CodePoints {
+  const result: [number, number][] = [];
+  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const before = result.at(-1);
+    if (before && from <= before[1] + 1) before[1] = Math.max(before[1], to);
+    else result.push([from, to]);
+  }
+  return result;
+}
+
 export function intersect(a: CodePoints, b: CodePoints): CodePoints {
   const ranges: [number, number][] = [];
   for (const [p, q] of a) for (const [r, s] of b) if (Math.max(p, r) <= Math.min(q, s)) ranges.push([Math.max(p, r), Math.min(q, s)]);

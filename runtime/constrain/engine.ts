@@ -1,15 +1,15 @@
 /** Constraints on what a model may write, for one vocabulary. */
-import { createRequire } from 'node:module';
-import type { Worker } from 'node:worker_threads';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import type { TokenConstraint } from '../generation/options.ts';
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.ts';
+import { Automaton, dead } from './automaton.ts';
 import { utf8 } from './code-points.ts';
-import { checkSize, constraintError, printGrammar, type Grammar } from './grammar.ts';
+import { countable } from './countable.ts';
+import { checkSize, constraintError, type Grammar } from './grammar.ts';
 import { prune } from './prune.ts';
 import { regexGrammar } from './regex.ts';
 import { schemaGrammar } from './schema/compile.ts';
-import { workerProgram } from './worker.ts';
+import { markAllowed, tokenTrie, type TokenTrie } from './token-trie.ts';
 
 /** What a text must be. */
 export type ConstraintSource =
@@ -23,8 +23,19 @@ export interface Constraint extends TokenConstraint {
   dispose(): void;
 }
 
+type Allowed = Awaited<ReturnType<TokenConstraint['next']>>;
+
 /** Milliseconds that preparing a grammar, or one mask, may take. */
 const longestWait = 10_000;
+/** Entries that an automaton may keep from one mask to the next: some 100 MB. */
+const mostKept = 4_000_000;
+/** Masks that are kept of each part of the vocabulary: of one with 256k tokens, 16 MB. */
+const mostMasks = 500;
+/**
+ * Bytes of the tokens in the first part of the vocabulary. Nearly all are, and how a text goes on within so few bytes is the same in many places
+ * of it, for instance wherever a string may have at least so many more characters: those share one mask.
+ */
+const shortToken = 16;
 
 /** The grammar of a source. Throws PeelError (exit code 2). */
 export function grammarOf(source: ConstraintSource): Grammar {
@@ -35,119 +46,133 @@ export function grammarOf(source: ConstraintSource): Grammar {
   return grammar;
 }
 
-/** Each byte as the character by which byte-level vocabularies write it: printable Latin-1 as itself, the others from U+0100 on. */
-function byteCharacters(): string[] {
-  const printable = (b: number): boolean => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-  let next = 256;
-  return Array.from({ length: 256 }, (_, b) => String.fromCharCode(printable(b) ? b : next++));
+export interface EngineLimits {
+  /** Milliseconds that one mask may take: 10,000 if absent. */
+  readonly patience?: number;
+  /** Entries that an automaton may keep from one mask to the next. */
+  readonly kept?: number;
 }
 
-/** The vocabulary as byte-level texts, by id; empty for what never stands in a text. The last is none of it: it says that the text may end. */
-function vocabulary(tokenizer: Tokenizer, outputs: number): string[] {
-  const characters = byteCharacters();
-  const never = new Set(tokenizer.special.eos);
-  const tokens = Array.from({ length: outputs }, (_, id) => (never.has(id) ? '' : Array.from(tokenizer.bytesOf(id) ?? [], (b) => characters[b] ?? '').join('')));
-  return [...tokens, '<end>'];
-}
-
-interface Reply { readonly call?: number; readonly result?: unknown; readonly error?: string }
-
+/** Knows a vocabulary. */
 export class ConstraintEngine {
-  private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
-  private calls = 0;
-  private ended = false;
+  private readonly vocabulary: Vocabulary;
 
-  private constructor(private readonly worker: Worker, private readonly tokenizer: Tokenizer, private readonly outputs: number, private readonly patience: number) {
-    worker.on('message', ({ call, result, error }: Reply) => {
-      if (error !== undefined && call === undefined) { this.fail(new InternalError('constraint', error)); return; }
-      const waiting = this.waiting.get(call ?? -1);
-      this.waiting.delete(call ?? -1);
-      if (this.waiting.size === 0) worker.unref();
-      if (error === undefined) waiting?.resolve(result);
-      else waiting?.reject(new InternalError('constraint', error));
-    });
-    worker.on('error', (error) => { this.fail(new InternalError('constraint', error.message)); });
-    worker.on('exit', () => { this.fail(new InternalError('constraint', 'the thread has ended')); });
-  }
-
-  /** `outputs`: how many logits the model has. `patience`: milliseconds that preparing a grammar, or one mask, may take. */
-  static async open(tokenizer: Tokenizer, outputs: number, patience = longestWait): Promise<ConstraintEngine> {
-    const { Worker } = await import('node:worker_threads');
-    const file = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
-    const engine = new ConstraintEngine(new Worker(workerProgram, { eval: true, workerData: { file }, execArgv: [], name: 'peel constraints' }), tokenizer, outputs, patience);
-    engine.worker.unref();
-    await engine.call('vocabulary', { tokens: vocabulary(tokenizer, outputs) }, '/constraint', Math.max(patience, longestWait));
-    return engine;
-  }
-
-  get usable(): boolean { return !this.ended; }
-
-  private fail(error: unknown): void {
-    this.ended = true;
-    for (const { reject } of this.waiting.values()) reject(error);
-    this.waiting.clear();
-  }
-
-  private post(work: string, data: object): void {
-    if (!this.ended) this.worker.postMessage({ work, ...data });
-  }
-
-  private async call(work: string, data: object, path: string, patience = this.patience): Promise<unknown> {
-    if (this.ended) throw new InternalError('constraint', 'the thread has ended');
-    const call = this.calls++;
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      return await new Promise((resolve, reject) => {
-        this.waiting.set(call, { resolve, reject });
-        this.worker.ref();
-        timer = setTimeout(() => {
-          this.fail(constraintError('E029', path, `takes more than ${patience / 1000} s for this vocabulary`, 'smaller limits on repetitions and lengths help'));
-          void this.worker.terminate();
-        }, patience);
-        this.worker.postMessage({ work, call, ...data });
-      });
-    } finally {
-      clearTimeout(timer);
+  /** `outputs`: how many logits the model has. */
+  constructor(tokenizer: Tokenizer, outputs: number, private readonly limits: EngineLimits = {}) {
+    const { eos } = tokenizer.special;
+    const short = new Map<number, Uint8Array>(), long = new Map<number, Uint8Array>();
+    for (let id = 0; id < outputs; id++) {
+      const bytes = eos.includes(id) ? undefined : tokenizer.bytesOf(id);
+      if (bytes) (bytes.length <= shortToken ? short : long).set(id, bytes);
     }
+    this.vocabulary = { tokenizer, words: (outputs + 31) >> 5, ends: eos.filter((end) => end < outputs), parts: [tokenTrie(short), tokenTrie(long)] };
   }
 
-  /** Prepares a constraint. Throws PeelError (exit code 2) for a source that is wrong, not supported, too large or too slow. */
-  async constraint(source: ConstraintSource): Promise<Constraint> {
-    const grammar = printGrammar(grammarOf(source));
+  /** Prepares a constraint. `grammar`: of the source. Throws PeelError (exit code 2) for a source that is wrong, not supported, too large or too slow. */
+  constraint(source: ConstraintSource, grammar = grammarOf(source)): Constraint {
     const path = 'regex' in source ? '/regex' : '/json-schema';
-    const id = this.calls++;
-    await this.call('compile', { id, grammar }, path);
-    const { outputs, tokenizer } = this;
-    const eos = tokenizer.special.eos.filter((end) => end < outputs);
-    const allow = (mask: Int32Array, token: number): void => { mask[token >> 5] = (mask[token >> 5] ?? 0) | (1 << (token & 31)); };
-    let over = false;
-    return {
-      begin: () => {
-        over = false;
-        this.post('begin', { id });
-      },
-      next: async () => {
-        if (over) return { mask: new Int32Array((outputs + 31) >> 5), complete: true };
-        const mask = await this.call('mask', { id }, path) as Int32Array;
-        const mayEnd = (((mask[outputs >> 5] ?? 0) >>> (outputs & 31)) & 1) === 1;
-        mask[outputs >> 5] = (mask[outputs >> 5] ?? 0) & ~(1 << (outputs & 31));
-        const more = mask.some((word) => word !== 0);
-        if (!more && !mayEnd) throw constraintError('E028', path, 'the model\'s vocabulary has no token with which the text could go on');
-        if (mayEnd) for (const end of eos) allow(mask, end);
-        return { mask, complete: !more };
-      },
-      accept: (token) => {
-        if (eos.includes(token)) over = true;
-        else this.post('accept', { id, token });
-      },
-      stream: () => byteStream(tokenizer),
-      dispose: () => { this.post('dispose', { id }); },
-    };
+    const counted = prune(countable(grammar));
+    if (!counted) throw new InternalError('constraint', 'nothing is left of a grammar');
+    return new TextConstraint(counted, path, this.vocabulary, this.limits);
+  }
+}
+
+interface Vocabulary {
+  readonly tokenizer: Tokenizer;
+  /** Of a mask. */
+  readonly words: number;
+  /** Ids that end a text. */
+  readonly ends: readonly number[];
+  readonly parts: readonly TokenTrie[];
+}
+
+class TextConstraint implements Constraint {
+  private automaton: Automaton;
+  private state: number;
+  private written: number[] = [];
+  private over = false;
+  private deadline = 0;
+  /** What is allowed of each part of the vocabulary, by state. */
+  private readonly masks: readonly Map<number, Int32Array>[];
+  private readonly patience: number;
+  private readonly kept: number;
+
+  constructor(private readonly grammar: Grammar, private readonly path: string, private readonly vocabulary: Vocabulary, { patience = longestWait, kept = mostKept }: EngineLimits) {
+    this.patience = patience;
+    this.kept = kept;
+    this.masks = vocabulary.parts.map(() => new Map());
+    this.automaton = this.fresh();
+    this.state = this.automaton.start;
+    // The most work is that for the first token; what is wrong shows here.
+    this.allowed();
   }
 
-  async dispose(): Promise<void> {
-    this.ended = true;
-    await this.worker.terminate();
+  begin(): void {
+    this.state = this.automaton.start;
+    this.written = [];
+    this.over = false;
+  }
+
+  async next(): Promise<Allowed> {
+    // After the caller has given its device something to do.
+    await Promise.resolve();
+    return this.over ? { mask: new Int32Array(this.vocabulary.words), complete: true } : this.allowed();
+  }
+
+  accept(token: number): void {
+    const { tokenizer, ends } = this.vocabulary;
+    if (ends.includes(token)) { this.over = true; return; }
+    const bytes = tokenizer.bytesOf(token) ?? [];
+    this.state = this.automaton.read(this.state, bytes);
+    if (this.state === dead) throw new InternalError('constraint', `token ${token} was not allowed`);
+    this.written.push(...bytes);
+  }
+
+  stream(): DecodeStream { return byteStream(this.vocabulary.tokenizer); }
+  dispose(): void { this.forget(); }
+
+  private forget(): void {
+    for (const masks of this.masks) masks.clear();
+  }
+
+  private fresh(): Automaton {
+    this.deadline = performance.now() + this.patience;
+    return new Automaton(this.grammar, () => {
+      if (performance.now() > this.deadline) throw constraintError('E029', this.path, `takes more than ${this.patience / 1000} s for one token of this vocabulary`, 'it helps if there are fewer ways to read the same text');
+    });
+  }
+
+  private allowed(): Allowed {
+    this.deadline = performance.now() + this.patience;
+    if (this.automaton.size > this.kept) {
+      // What is needed again is made again.
+      this.forget();
+      this.automaton = this.fresh();
+      this.state = this.automaton.read(this.automaton.start, this.written);
+    }
+    const { words, ends, parts } = this.vocabulary;
+    const mask = new Int32Array(words);
+    parts.forEach((part, i) => {
+      const of = this.ofPart(part, i);
+      for (let w = 0; w < words; w++) mask[w] = (mask[w] ?? 0) | (of[w] ?? 0);
+    });
+    const more = mask.some((word) => word !== 0), mayEnd = this.automaton.mayEnd(this.state);
+    if (!more && !mayEnd) throw constraintError('E028', this.path, 'the model\'s vocabulary has no token with which the text could go on');
+    if (mayEnd) for (const end of ends) mask[end >> 5] = (mask[end >> 5] ?? 0) | (1 << (end & 31));
+    return { mask, complete: !more };
+  }
+
+  private ofPart(part: TokenTrie, index: number): Int32Array {
+    const state = this.automaton.similar(this.state, part.longest);
+    const masks = this.masks[index];
+    let mask = masks?.get(state);
+    if (!mask) {
+      mask = new Int32Array(this.vocabulary.words);
+      markAllowed(part, this.automaton, state, mask);
+      if ((masks?.size ?? 0) >= mostMasks) masks?.clear();
+      masks?.set(state, mask);
+    }
+    return mask;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Grammars over bytes: what regular expressions and schemas become, and what a matcher reads. */
+/** Grammars over bytes: what regular expressions and schemas become, and what the automaton reads. */
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 
 export type Expression =
@@ -22,7 +22,7 @@ export function choice(...items: readonly Expression[]): Expression { return ite
 export function repeat(item: Expression, min: number, max: number): Expression { return min === 1 && max === 1 ? item : { kind: 'repeat', item, min, max }; }
 export function optional(item: Expression): Expression { return repeat(item, 0, 1); }
 export function rule(name: string): Expression { return { kind: 'rule', name }; }
-export function bytes(list: Iterable<number>): Expression { return sequence(...Array.from(list, (b) => byte([b, b]))); }
+export function bytes(list: Iterable<number>): Expression { return { kind: 'sequence', items: Array.from(list, (b) => byte([b, b])) }; }
 /** The UTF-8 bytes of a text. */
 export function literal(text: string): Expression { return bytes(new TextEncoder().encode(text)); }
 /** One of some ASCII characters: `0-9`, `eE`. */
@@ -40,51 +40,22 @@ export function constraintError(code: 'E028' | 'E029', path: string, message: st
   return new PeelError(ExitCode.usage, [{ code, severity: 'error', path, message, ...(hint === undefined ? {} : { hint }) }]);
 }
 
-/** States that matching `expression` takes at most, with repetitions written out. */
-function size(expression: Expression): number {
-  switch (expression.kind) {
+/** Nodes of the expression, in each of the places where it stands. */
+function size(e: Expression): number {
+  switch (e.kind) {
     case 'byte': case 'rule': return 1;
-    case 'sequence': case 'choice': return expression.items.reduce((sum, item) => sum + size(item), 1);
-    case 'repeat': return size(expression.item) * Math.max(1, expression.max === Infinity ? expression.min + 1 : expression.max);
-    default: throw expression satisfies never;
+    case 'sequence': case 'choice': return e.items.reduce((sum, item) => sum + size(item), 1);
+    case 'repeat': return 1 + size(e.item);
+    default: throw e satisfies never;
   }
 }
 
-/** More states than this take too long to prepare for a vocabulary. */
-export const mostStates = 20_000;
+/** More than this takes seconds to prepare. */
+const mostNodes = 500_000;
 
 /** Throws PeelError (exit code 2) for a grammar that is too large. */
 export function checkSize(grammar: Grammar, path: string): void {
   let total = 0;
-  for (const expression of grammar.values()) total += size(expression);
-  if (total > mostStates) throw constraintError('E029', path, `needs ${total > 1e15 ? 'more than 1e15' : total} states, at most ${mostStates} are kept`, 'smaller limits on repetitions and lengths help');
-}
-
-const hex = (b: number): string => `\\x${b.toString(16).padStart(2, '0')}`;
-
-/** A class. One with a single byte would be read as a character there, which above 0x7f is two bytes: the byte is named twice. */
-function printByte(ranges: readonly (readonly [number, number])[]): string {
-  const [first, ...more] = ranges;
-  const all = first && more.length === 0 && first[0] === first[1] && first[0] > 0x7f ? [first, first] : ranges;
-  return `[${all.map(([a, b]) => (a === b ? hex(a) : `${hex(a)}-${hex(b)}`)).join('')}]`;
-}
-
-/** In the EBNF of XGrammar, byte by byte, so that nothing depends on how characters are read there. */
-export function printGrammar(grammar: Grammar): string {
-  const print = (e: Expression): string => {
-    switch (e.kind) {
-      case 'byte': return printByte(e.ranges);
-      case 'sequence': return e.items.length === 0 ? '""' : e.items.map((item) => (item.kind === 'choice' ? `(${print(item)})` : print(item))).join(' ');
-      case 'choice': return e.items.map(print).join(' | ');
-      case 'repeat': return `(${print(e.item)})${suffix(e.min, e.max)}`;
-      case 'rule': return e.name;
-      default: throw e satisfies never;
-    }
-  };
-  return [...grammar].map(([name, expression]) => `${name} ::= ${print(expression)}\n`).join('');
-}
-
-function suffix(min: number, max: number): string {
-  if (max === Infinity) return min === 0 ? '*' : min === 1 ? '+' : `{${min},}`;
-  return min === 0 && max === 1 ? '?' : `{${min},${max}}`;
+  for (const e of grammar.values()) total += size(e);
+  if (total > mostNodes) throw constraintError('E029', path, `needs ${total} nodes, at most ${mostNodes} are kept`, 'fewer alternatives and shorter texts help');
 }

@@ -2,7 +2,7 @@
  * Regular expressions, in JavaScript's syntax with the `u` flag, as grammars. The whole text must match. What matching without a memory of
  * the text cannot do (lookaround, back references, word borders) is refused. V8 says what is wrong with a pattern, and which characters a class has.
  */
-import { allCharacters, charactersOf, everything, without, type CodePoints } from './code-points.ts';
+import { allCharacters, charactersOf, everything, plainCharacters, without, type CodePoints } from './code-points.ts';
 import { choice, constraintError, empty, repeat, sequence, type Expression } from './grammar.ts';
 
 const longest = 10_000;
@@ -128,7 +128,7 @@ class Parser {
     if (!known) {
       const only = [...source];
       const c = only[0]?.codePointAt(0) ?? 0;
-      known = only.length === 1 ? [[c, c]] : charactersOf(source, this.all ??= allCharacters());
+      known = only.length === 1 ? [[c, c]] : plainCharacters(source) ?? charactersOf(source, this.all ??= allCharacters());
       this.classes.set(source, known);
     }
     return known;

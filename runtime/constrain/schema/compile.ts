@@ -61,7 +61,7 @@ class Compiler {
       if (typeof value === 'string') return [...value].length >= (this.count(minLength, `${path}/minLength`) ?? 0) && [...value].length <= (this.count(maxLength, `${path}/maxLength`) ?? Infinity);
       return true;
     };
-    return choice(...(schema.enum as unknown[]).filter(fits).map((value) => literal(JSON.stringify(value))));
+    return { kind: 'choice', items: (schema.enum as unknown[]).filter(fits).map((value) => literal(JSON.stringify(value))) };
   }
 
   private number(value: unknown, path: string): number | undefined {

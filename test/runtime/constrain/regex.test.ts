@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jsonCharacter, utf8 } from '../../../runtime/constrain/code-points.ts';
+import { allCharacters, charactersOf, jsonCharacter, plainCharacters, utf8 } from '../../../runtime/constrain/code-points.ts';
 import { regexGrammar } from '../../../runtime/constrain/regex.ts';
 import { problemOf, matches } from './match.ts';
 
@@ -12,6 +12,13 @@ describe('a regular expression as a grammar', () => {
     const regex = new RegExp(`^(?:${pattern})$`, 'u');
     const grammar = new Map([['root', regexGrammar(pattern, '/regex', utf8)]]);
     for (const text of texts) expect([text, matches(grammar, new TextEncoder().encode(text))]).toEqual([text, regex.test(text)]);
+  });
+  it('knows the characters of usual classes without asking V8', () => {
+    const all = allCharacters();
+    for (const source of ['[a-z]', '[^a-z]', '[-a]', '[a-]', '[a-c-e]', '[\\w.-]', '[^\\d\\s]', '\\s', '\\S', '\\W', '\\D', '\\n', '\\.', '[\\x20-\\x7e]', '[\\u0000-\\uffff]', '[é-ÿ😀-😂]', '[\\u{1F600}-\\u{1F64F}]', '[\\]\\[^]', '[$^.a-cb-dd]', '[\\t-\\r]', '[]', '[^]']) {
+      expect([source, plainCharacters(source)]).toEqual([source, charactersOf(source, all)]);
+    }
+    for (const source of ['\\p{L}', '[\\b]', '[\\cA]', '[\\ud83d\\ude00]', '[\\p{Lu}a]']) expect([source, plainCharacters(source)]).toEqual([source, undefined]);
   });
   it('writes characters in JSON as JSON does', () => {
     const grammar = new Map([['root', regexGrammar('["\\\\\\u0000-\\u001f]|a|é|😀', '/p', jsonCharacter)]]);
