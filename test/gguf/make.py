@@ -1,6 +1,6 @@
 """Write Hugging Face folders as GGUF files, by the rules that llama.cpp's converter follows.
 
-Usage: make.py FOLDER... --out DIR [--type f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1] [--pre NAME] [--model-type TYPE]
+Usage: make.py FOLDER... --out DIR [--type f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1|mxfp4|tq1_0|tq2_0] [--pre NAME] [--model-type TYPE]
 
 Each FOLDER (config.json, *.safetensors, and tokenizer.json if there is one) becomes DIR/<name>.gguf. Needs the Python packages gguf,
 numpy, safetensors and torch. Tensors that a type's blocks do not fit are kept as f16, norms and vectors as f32, as the converter does.
@@ -653,6 +653,34 @@ def hunyuan_metadata(w, c):
         w.add_context_length(256 * 1024)
 
 
+def hunyuan_moe_metadata(w, c):
+    w.add_expert_shared_feed_forward_length(c.need('intermediate_size'))
+    w.add_expert_feed_forward_length(c.need('intermediate_size'))
+    top = c.need('moe_topk')
+    w.add_expert_used_count(top[0] if isinstance(top, list) else top)
+    w.add_expert_shared_count(1)
+    hunyuan_metadata(w, c)
+
+
+def exaone_moe_metadata(w, c):
+    olmo2_metadata(w, c)
+    w.add_vocab_size(c.need('vocab_size'))
+    moe_metadata(w, c)
+    w.add_expert_shared_feed_forward_length(c.need('moe_intermediate_size') * c.need('num_shared_experts'))
+    w.add_leading_dense_block_count(c.need('mlp_layer_types').count('dense'))
+    further_layers(w, c)
+    w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+
+
+def eurobert_metadata(w, c):
+    w.add_causal_attention(False)
+    w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+
+
+def eurobert_tensors(c, name, data):
+    yield name.removeprefix('model.'), data
+
+
 def lfm2_metadata(w, c):
     w.add_head_count_kv([0 if kind == 'conv' else c.kv_heads for kind in c.need('layer_types')])
     w.add_vocab_size(c.need('vocab_size'))
@@ -862,6 +890,9 @@ FAMILIES = {
     'ernie4_5_moe': Family(A.ERNIE4_5_MOE, ernie_moe_metadata, selection_bias),
     'glm4_moe': Family(A.GLM4_MOE, glm4_moe_metadata, selection_bias, extra=further_tensors),
     'hunyuan_v1_dense': Family(A.HUNYUAN_DENSE, hunyuan_metadata),
+    'hunyuan_v1_moe': Family(A.HUNYUAN_MOE, hunyuan_moe_metadata),
+    'exaone_moe': Family(A.EXAONE_MOE, exaone_moe_metadata, selection_bias, extra=further_tensors),
+    'eurobert': Family(A.EUROBERT, eurobert_metadata, eurobert_tensors),
     'jais2': Family(A.JAIS2, lambda w, c: w.add_rope_dimension_count(c.head_dim)),
     'lfm2': Family(A.LFM2, lfm2_metadata, lfm2_tensors),
     'lfm2_moe': Family(A.LFM2MOE, lfm2_metadata, lfm2_tensors),
@@ -929,7 +960,7 @@ def convert(folder, out, kind='f32', pre='default', model_type=None):
     w = gguf.GGUFWriter(out, gguf.MODEL_ARCH_NAMES[family.arch])
     w.add_type(gguf.GGUFType.MODEL)
     w.add_name(c.folder.name)
-    w.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == 'f32' else getattr(gguf.LlamaFileType, f'MOSTLY_{kind.upper()}'))
+    w.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == 'f32' else getattr(gguf.LlamaFileType, 'MOSTLY_MXFP4_MOE' if kind == 'mxfp4' else f'MOSTLY_{kind.upper()}'))
     if family.general:
         general_metadata(w, c)
     family.metadata(w, c)
@@ -963,7 +994,7 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folders', nargs='+')
     parser.add_argument('--out', default='.')
-    parser.add_argument('--type', default='f32', choices=['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1'])
+    parser.add_argument('--type', default='f32', choices=['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'mxfp4', 'tq1_0', 'tq2_0'])
     parser.add_argument('--pre', default='default', help='name of the pre-tokenizer, which tokenizer.json does not hold')
     parser.add_argument('--model-type', help='treat the checkpoints as of this model_type')
     options = parser.parse_args()

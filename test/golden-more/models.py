@@ -114,4 +114,13 @@ MODELS = {
     "albert": ("albert", dict(HEADS, embedding_size=20, _class="AutoModel")),
     "mpnet": ("mpnet", dict(HEADS, pad_token_id=1, bos_token_id=0, _class="AutoModel")),
     "lfm2_moe": ("lfm2_moe", dict(FOUR, **MOE, num_dense_layers=1, block_multiple_of=8, layer_types=["conv", "full_attention", "conv", "conv"])),
+    "lfm2": ("lfm2", dict(FOUR, block_ff_dim=36, block_multiple_of=8, layer_types=["conv", "full_attention", "conv", "full_attention"])),
+    "seed_oss": ("seed_oss", dict(GROUPED, head_dim=8)),
+    "dots1": ("dots1", dict(GROUPED, head_dim=8, **SIGMOID, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=2.5)),
+    "exaone_moe": ("exaone_moe", dict(FOUR, head_dim=8, num_experts=4, num_experts_per_tok=2, num_shared_experts=1, moe_intermediate_size=12, n_group=1, topk_group=1, sliding_window=5, mlp_layer_types=["dense", "sparse", "sparse", "sparse"])),
+    "hunyuan_moe": ("hunyuan_v1_moe", dict(GROUPED, head_dim=8, num_experts=4, moe_topk=2)),
+    "jais2": ("jais2", dict(GROUPED)),
+    "nomic_bert": ("nomic_bert", dict(HEADS, _class="AutoModel")),
+    "eurobert": ("eurobert", dict(GROUPED, _class="AutoModel")),
+    "modernbert_encoder": ("modernbert", dict(HEADS, num_hidden_layers=3, local_attention=6, cls_token_id=3, sep_token_id=4, _class="AutoModel")),
 }
