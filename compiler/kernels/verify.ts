@@ -2,7 +2,7 @@
 import { affine } from './affine.ts';
 import { expressionSources, buffersRead, buffersWritten } from './sources.ts';
 import { freeAxes, nodeIndices, visitScalar } from './scalar-expression.ts';
-import { indexAxes, visitIndex } from './index-expression.ts';
+import { visitIndex } from './index-expression.ts';
 import { InternalError } from '../diagnostics.ts';
 import { printSchedule } from './print.ts';
 import { extentsOf } from './simplify-index.ts';
@@ -95,13 +95,13 @@ function verifyLinear(kernel: LinearKernel, buffers: Buffers, say: Say): void {
 function verifyStore(kernel: Kernel, store: Store, axes: number, accumulatorRank: number | undefined, buffers: Buffers, say: Say): void {
   const target = buffers.get(store.buffer);
   if (target && target.shape.length !== store.index.length) say(`stores to ${target.name} by ${store.index.length} indices`);
-  for (const i of store.index) verifyIndex(kernel, i, new Set(Array.from({ length: axes }, (_, n) => n)), buffers, say);
+  for (const i of store.index) verifyIndex(kernel, i, (n) => n < axes, buffers, say);
   verifyScalar(kernel, store.value, axes, accumulatorRank, buffers, say);
 }
 
 function verifyScalar(kernel: Kernel, x: Scalar, axes: number, accumulatorRank: number | undefined, buffers: Buffers, say: Say): void {
   visitScalar(x, (part, reduces) => {
-    const bound = new Set([...Array.from({ length: axes }, (_, n) => n), ...reduces.map((r) => r.axis)]);
+    const bound = (n: number): boolean => n < axes || reduces.some((r) => r.axis === n);
     if (part.op === 'arg') say('holds a graph operand');
     if (part.op === 'const' && !Number.isFinite(part.value)) say(`holds the constant ${part.value}`);
     if (part.op === 'reduce' && part.axis !== axes + reduces.length) say(`a reduce ${reduces.length} deep binds axis ${part.axis}, not ${axes + reduces.length}`);
@@ -115,9 +115,9 @@ function verifyScalar(kernel: Kernel, x: Scalar, axes: number, accumulatorRank: 
   });
 }
 
-function verifyIndex(kernel: Kernel, index: Index, bound: ReadonlySet<number>, buffers: Buffers, say: Say): void {
-  for (const n of indexAxes(index)) if (!bound.has(n)) say(`axis ${n} is not bound`);
+function verifyIndex(kernel: Kernel, index: Index, bound: (axis: number) => boolean, buffers: Buffers, say: Say): void {
   visitIndex(index, (part) => {
+    if (part.op === 'axis' && !bound(part.axis)) say(`axis ${part.axis} is not bound`);
     if ((part.op === 'div' || part.op === 'mod') && part.by <= 0) say(`divides by ${part.by}`);
     if (part.op !== 'at') return;
     const b = buffers.get(kernel.sources[part.source] ?? -1);
