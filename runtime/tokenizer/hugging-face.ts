@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from '../../compiler/diagnostics.ts';
 import { tokenizerError, timeLimit } from './budget.ts';
-import { Bpe } from './parts/bpe.ts';
+import { Bpe, isMerge } from './parts/bpe.ts';
 import { cutter, type Cut } from './parts/cut.ts';
 import { decoder, type Decode } from './parts/decode.ts';
 import { isFields, text as textOf, type Fields } from './parts/fields.ts';
@@ -73,6 +73,8 @@ function typeOf(model: Fields): string {
   return Array.isArray(model.vocab) ? 'Unigram' : Array.isArray(model.merges) ? 'BPE' : 'WordPiece';
 }
 
+function fail(message: string): never { throw new Error(message); }
+
 /** Throws Error where the model is wrong. `special`: tokens that no text may become. */
 function modelOf(model: Fields, special: ReadonlySet<number>): Model {
   const { vocab } = model;
@@ -84,11 +86,7 @@ function modelOf(model: Fields, special: ReadonlySet<number>): Model {
     case 'WordPiece':
       return new WordPiece({ ids: ids(), unknown: unknown ?? '[UNK]', continuingPrefix: textOf(model, 'continuing_subword_prefix', '##'), longestWord: Number(model.max_input_chars_per_word ?? 100), special });
     default: {
-      const merges = (model.merges as unknown[]).map((merge, i): readonly [string, string] => {
-        const [left, right]: unknown[] = typeof merge === 'string' ? merge.split(' ', 2) : Array.isArray(merge) ? merge : [];
-        if (typeof left !== 'string' || typeof right !== 'string') throw new Error(`merge ${i} is no pair of pieces`);
-        return [left, right];
-      });
+      const merges = (model.merges as unknown[]).map((merge, i) => (isMerge(merge) ? merge : fail(`merge ${i} is no pair of pieces`)));
       return new Bpe({
         ids: ids(), merges, scores: Array.isArray(model.scores) ? model.scores as number[] : undefined, unknown, byteFallback: model.byte_fallback === true, fuseUnknown: model.fuse_unk === true,
         ignoreMerges: model.ignore_merges === true, continuingPrefix: textOf(model, 'continuing_subword_prefix', ''), wordSuffix: textOf(model, 'end_of_word_suffix', ''), special,

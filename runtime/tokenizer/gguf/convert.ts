@@ -1,5 +1,6 @@
 /** The tokenizer in a GGUF file's metadata, turned into what a tokenizer.json and a tokenizer_config.json hold. */
 import type { Diagnostic } from '../../../compiler/diagnostics.ts';
+import { isMerge } from '../parts/bpe.ts';
 import type { Component } from '../word-patterns.ts';
 import { preTokenizers, type PreTokenizer } from './pre.ts';
 import { TokenizerValues, type Metadata } from './values.ts';
@@ -107,15 +108,13 @@ function byteLevel(values: TokenizerValues): Kind {
   const pre = preTokenizerOf(values);
   const mergesKey = 'tokenizer.ggml.merges';
   const merges = values.texts(mergesKey) ?? values.fail(mergesKey, 'is missing');
-  const pairs = merges.map((merge, i): [string, string] => {
-    const at = merge.indexOf(' ', 1);
-    return at > 0 ? [merge.slice(0, at), merge.slice(at + 1)] : values.fail(mergesKey, `has no space in its item ${i}`);
-  });
+  const wrong = merges.findIndex((merge) => !isMerge(merge));
+  if (wrong >= 0) values.fail(mergesKey, `has no space in its item ${wrong}`);
   const bytes: Component = { type: 'ByteLevel', add_prefix_space: false, use_regex: false, trim_offsets: true };
   return {
     vocabulary, normalizer: pre.normalize ? { type: pre.normalize } : null,
     preTokenizer: pre.cut.some((part) => part.type === 'ByteLevel') ? sequence('pretokenizers', pre.cut) : sequence('pretokenizers', [...pre.cut, bytes]),
-    model: { type: 'BPE', vocab: vocabulary.ids, merges: pairs, unk_token: null, byte_fallback: false, ignore_merges: pre.ignoreMerges ?? false, fuse_unk: false },
+    model: { type: 'BPE', vocab: vocabulary.ids, merges, unk_token: null, byte_fallback: false, ignore_merges: pre.ignoreMerges ?? false, fuse_unk: false },
     decoder: { type: 'ByteLevel' }, defaults: {}, add: { bos: pre.addBegin ?? false, eos: false, separator: pre.addSeparator ?? false },
   };
 }

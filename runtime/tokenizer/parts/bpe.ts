@@ -13,10 +13,22 @@ interface Merges {
   readonly rank: Int32Array;
 }
 
+/** Two pieces that join, as a pair or as a text with a space between them. */
+export type Merge = string | readonly [string, string];
+
+export const isMerge = (merge: unknown): merge is Merge =>
+  (typeof merge === 'string' ? merge.indexOf(' ', 1) > 0 : Array.isArray(merge) && typeof merge[0] === 'string' && typeof merge[1] === 'string');
+
+function pairOf(merge: Merge): readonly [string, string] {
+  if (typeof merge !== 'string') return merge;
+  const at = merge.indexOf(' ', 1);
+  return [merge.slice(0, at), merge.slice(at + 1)];
+}
+
 export interface BpeOptions {
   readonly ids: ReadonlyMap<string, number>;
   /** Pairs that join, first ranks lowest. */
-  readonly merges: readonly (readonly [string, string])[];
+  readonly merges: readonly Merge[];
   /** SentencePiece's form in place of merges: by id; two pieces join to any piece, the one of the highest score first. */
   readonly scores?: readonly number[] | undefined;
   readonly unknown: string | undefined;
@@ -35,7 +47,7 @@ function piecesOf(ids: ReadonlyMap<string, number>): string[] {
   return pieces;
 }
 
-function listedMerges({ ids, merges, continuingPrefix, special }: BpeOptions): Merges {
+function listedMerges({ ids, continuingPrefix, special }: Omit<BpeOptions, 'merges'>, merges: readonly Merge[]): Merges {
   const table = new PairTable(merges.length);
   const target = new Int32Array(merges.length);
   const pieces = piecesOf(ids);
@@ -47,7 +59,7 @@ function listedMerges({ ids, merges, continuingPrefix, special }: BpeOptions): M
     return ids.get(left + right);
   };
   for (let rank = 0; rank < merges.length; rank++) {
-    const [left, right] = merges[rank] ?? ['', ''];
+    const [left, right] = pairOf(merges[rank] ?? ['', '']);
     const [a, b] = [ids.get(left), ids.get(right)];
     const joined = join(left, continuingPrefix !== '' && right.startsWith(continuingPrefix) ? right.slice(continuingPrefix.length) : right);
     if (a === undefined || b === undefined || joined === undefined) throw new Error(`the merge of '${left}' and '${right}' is not in the vocabulary`);
@@ -56,13 +68,13 @@ function listedMerges({ ids, merges, continuingPrefix, special }: BpeOptions): M
     table.set(a, b, rank);
     target[rank] = joined;
   }
-  return { find: (a, b) => table.get(a, b, -1), target, rank: Int32Array.from(merges, (_, rank) => rank) };
+  return { find: (a, b) => table.get(a, b, -1), target, rank: new Int32Array(merges.length).map((_, rank) => rank) };
 }
 
 /** Pairs found out about as they come up: a vocabulary has millions. */
 const mostKnownPairs = 1 << 22;
 
-function scoredMerges({ ids, special }: BpeOptions, scores: readonly number[]): Merges {
+function scoredMerges({ ids, special }: Omit<BpeOptions, 'merges'>, scores: readonly number[]): Merges {
   const pieces = piecesOf(ids);
   const byScore = [...new Set(scores)].sort((a, b) => b - a);
   const rankOf = new Map(byScore.map((score, rank) => [score, rank]));
@@ -149,10 +161,14 @@ export class Bpe implements Model {
   private readonly known = new Map<string, readonly number[]>();
   private readonly heap = new Heap();
 
-  constructor(private readonly options: BpeOptions) {
+  /** Merges are not kept: there are tens of thousands. */
+  private readonly options: Omit<BpeOptions, 'merges' | 'scores'>;
+
+  constructor({ merges, scores, ...options }: BpeOptions) {
+    this.options = options;
     this.ids = options.ids;
     this.unknown = options.unknown === undefined ? undefined : options.ids.get(options.unknown);
-    this.merges = options.scores ? scoredMerges(options, options.scores) : listedMerges(options);
+    this.merges = scores ? scoredMerges(options, scores) : listedMerges(options, merges);
     this.bytes = options.byteFallback ? byteIds(options.ids) : [];
   }
 
