@@ -8,6 +8,9 @@ import type { OpenedModel } from '../support/model-folder.ts';
 
 const files = fileURLToPath(new URL('files', import.meta.url));
 
+/** Files of architectures that transformers does not have: the checkpoints that were written as them. */
+const writtenAs: Readonly<Record<string, string>> = { deci: 'llama_biases', internlm2: 'llama_biases' };
+
 /** What the tiny checkpoints have otherwise than their families, and no metadata tell. */
 const untold: Readonly<Record<string, Readonly<Record<string, ParamValue>>>> = {
   mistral: { window: 9 },
@@ -28,7 +31,7 @@ export const ggufNames = readdirSync(files).filter((file) => file.endsWith('.ggu
 
 /** A file by its checkpoint's name, and the folder of the checkpoint's recording. */
 export async function openRecorded(name: string): Promise<{ folder: string; opened: OpenedModel }> {
-  const folder = [goldenFolder, furtherFolder].map((base) => path.join(base, name)).find((candidate) => existsSync(candidate));
+  const folder = [goldenFolder, furtherFolder].map((base) => path.join(base, writtenAs[name] ?? name)).find((candidate) => existsSync(candidate));
   if (folder === undefined) throw new Error(`no recording of ${name}`);
   return { folder, opened: await openGguf(path.join(files, `${name}.gguf`), untold[name]) };
 }

@@ -1,6 +1,6 @@
 """Write Hugging Face folders as GGUF files, by the rules that llama.cpp's converter follows.
 
-Usage: make.py FOLDER... --out DIR [--type f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1|mxfp4|tq1_0|tq2_0] [--pre NAME] [--model-type TYPE]
+Usage: make.py FOLDER... --out DIR [--type f32|f16|bf16|q8_0|q4_0|q4_1|q5_0|q5_1|mxfp4|tq1_0|tq2_0] [--pre NAME] [--model-type TYPE] [--name NAME]
 
 Each FOLDER (config.json, *.safetensors, and tokenizer.json if there is one) becomes DIR/<name>.gguf. Needs the Python packages gguf,
 numpy, safetensors and torch. Tensors that a type's blocks do not fit are kept as f16, norms and vectors as f32, as the converter does.
@@ -681,6 +681,30 @@ def eurobert_tensors(c, name, data):
     yield name.removeprefix('model.'), data
 
 
+def deci_metadata(w, c):
+    """The last layer has one more group of heads and a wider feed-forward, which add nothing; an empty layer follows it."""
+    group, more = c.heads // c.kv_heads, 8
+    w.add_block_count(c.layers + 1)
+    w.add_head_count([c.heads] * (c.layers - 1) + [c.heads + group, 0])
+    w.add_head_count_kv([c.kv_heads] * (c.layers - 1) + [c.kv_heads + 1, 0])
+    w.add_feed_forward_length([c.need('intermediate_size')] * (c.layers - 1) + [c.need('intermediate_size') + more, 0])
+    w.add_key_length(c.head_dim)
+    w.add_value_length(c.head_dim)
+    llama_metadata(w, c)
+
+
+def deci_tensors(c, name, data):
+    for name, data in llama_like(c, name, data):
+        part = name.split('.')[-2] if f'layers.{c.layers - 1}.' in name else ''
+        rows = {'q_proj': c.head_dim * (c.heads // c.kv_heads), 'k_proj': c.head_dim, 'v_proj': c.head_dim, 'gate_proj': 8, 'up_proj': 8}.get(part, 0)
+        columns = {'o_proj': c.head_dim * (c.heads // c.kv_heads), 'down_proj': 8}.get(part, 0)
+        if rows:
+            data = torch.cat([data, torch.full((rows, *data.shape[1:]), 0.5)])
+        if columns and data.ndim == 2:
+            data = torch.cat([data, torch.zeros(data.shape[0], columns)], dim=1)
+        yield name, data
+
+
 def lfm2_metadata(w, c):
     w.add_head_count_kv([0 if kind == 'conv' else c.kv_heads for kind in c.need('layer_types')])
     w.add_vocab_size(c.need('vocab_size'))
@@ -893,6 +917,8 @@ FAMILIES = {
     'hunyuan_v1_moe': Family(A.HUNYUAN_MOE, hunyuan_moe_metadata),
     'exaone_moe': Family(A.EXAONE_MOE, exaone_moe_metadata, selection_bias, extra=further_tensors),
     'eurobert': Family(A.EUROBERT, eurobert_metadata, eurobert_tensors),
+    'deci': Family(A.DECI, deci_metadata, deci_tensors, extra=llama3_factors),
+    'internlm2': Family(A.INTERNLM2, tensors=llama_like),
     'jais2': Family(A.JAIS2, lambda w, c: w.add_rope_dimension_count(c.head_dim)),
     'lfm2': Family(A.LFM2, lfm2_metadata, lfm2_tensors),
     'lfm2_moe': Family(A.LFM2MOE, lfm2_metadata, lfm2_tensors),
@@ -997,9 +1023,10 @@ if __name__ == '__main__':
     parser.add_argument('--type', default='f32', choices=['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'mxfp4', 'tq1_0', 'tq2_0'])
     parser.add_argument('--pre', default='default', help='name of the pre-tokenizer, which tokenizer.json does not hold')
     parser.add_argument('--model-type', help='treat the checkpoints as of this model_type')
+    parser.add_argument('--name', help='name of the file, if not that of the folder')
     options = parser.parse_args()
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for path in options.folders:
-        target = Path(options.out) / f'{Path(path).resolve().name}.gguf'
+        target = Path(options.out) / f'{options.name or Path(path).resolve().name}.gguf'
         convert(path, target, options.type, options.pre, options.model_type)
         print(f'{target} {target.stat().st_size // 1024} KiB')
