@@ -2,11 +2,12 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
 import { grammarOf, type ConstraintSource } from '../runtime/constrain/engine.ts';
-import type { TextOptions } from '../runtime/generation/text.ts';
+import type { GeneratedText, TextOptions } from '../runtime/generation/text.ts';
 import type { SamplingOptions } from '../runtime/sampling/options.ts';
 import { readText } from '../runtime/weights/files.ts';
 import { JsonSyntaxError, parseJson } from '../runtime/weights/json-text.ts';
 import { decimal, idList, wholeNumber } from './options.ts';
+import { note } from './output.ts';
 
 export interface GenerationFlags extends SamplingOptions {
   readonly maxTokens?: number;
@@ -33,6 +34,11 @@ const text = (value: string, earlier: string[] = []): string[] => {
   return [...earlier, value];
 };
 
+function pattern(value: string): string {
+  if (value === '') throw new InvalidArgumentError('A pattern that is not empty was expected.');
+  return value;
+}
+
 export function generationOptions(command: Command): Command {
   return command
     .option('--temperature <t>', '0 is greedy', decimal(0, 100))
@@ -50,22 +56,33 @@ export function generationOptions(command: Command): Command {
     .option('--stop-ids <list>', 'end before any of these token ids', idList)
     .option('--ignore-eos', 'go on past the end-of-text token')
     .option('--json-schema <file>', 'write only JSON that matches this schema')
-    .option('--regex <pattern>', 'write only what this regular expression matches as a whole (JavaScript, u flag)')
+    .option('--regex <pattern>', 'write only what this regular expression matches as a whole (JavaScript, u flag)', pattern)
     .option('--context-shift', 'where the context is full, keep the first tokens, drop half of the others, compute the rest again, and go on')
     .option('--context-keep <n>', 'first tokens that --context-shift keeps: 1 if absent', wholeNumber(0));
 }
 
+/** Why a text is not what --json-schema or --regex asks for. */
+export function unfinishedNote(stopped: GeneratedText['stopped'], flags: GenerationFlags): string {
+  const asked = flags.jsonSchema === undefined ? '--regex' : '--json-schema';
+  const cut = stopped === 'length' ? 'at --max-tokens, give more' : stopped === 'context' ? 'where the context was full, give a longer --context' : stopped === 'stop' ? 'at a --stop text or id' : 'when it was interrupted';
+  return `\nthe text was cut before it was all that ${asked} asks for: ${cut}`;
+}
+
 /** What --json-schema and --regex ask for; what is wrong with it is found here, before a model is loaded. */
-export async function constraintSource({ jsonSchema, regex }: GenerationFlags): Promise<ConstraintSource | undefined> {
+export async function constraintSource({ jsonSchema, regex, quiet }: GenerationFlags & { readonly quiet?: boolean }): Promise<ConstraintSource | undefined> {
   if (jsonSchema !== undefined && regex !== undefined) {
     throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: '--json-schema and --regex exclude each other' }]);
   }
   const source = jsonSchema !== undefined ? { jsonSchema: await readSchema(jsonSchema) } : regex !== undefined ? { regex } : undefined;
   if (source) grammarOf(source);
+  if (regex !== undefined && !quiet && /^\/.+\/[a-z]*$/.test(regex)) note(`the slashes of --regex ${regex} are part of the text: a pattern stands alone, without flags`);
   return source;
 }
 
 async function readSchema(file: string): Promise<unknown> {
+  if (file === '' || /^\s*[{[]/.test(file)) {
+    throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: `--json-schema names a file, found ${file === '' ? 'nothing' : 'JSON'}`, hint: 'write the schema into a file' }]);
+  }
   const text = await readText(file, 16 << 20);
   const wrong = (message: string, line: number, column: number): PeelError =>
     new PeelError(ExitCode.usage, [{ code: 'E028', severity: 'error', path: '/json-schema', message, location: { file, line, column } }]);

@@ -13,6 +13,8 @@ export interface Turn {
   readonly tokens: number;
   readonly decode: number;
   readonly stopped: GeneratedText['stopped'];
+  /** Cut before it was what a constraint asks for. */
+  readonly unfinished: boolean;
   /** Messages left out because the context could not hold them. */
   readonly leftOut: number;
 }
@@ -87,7 +89,7 @@ export class Conversation {
       if (reply.text !== '') this.messages.push({ role: 'assistant', content: reply.text, ids: reply.ids });
       answered = reply.text !== '';
       this.turns++;
-      const turn = { prompt: ids.length, reused: reused ?? 0, prefill, tokens: reply.ids.length, decode: performance.now() - started - prefill, stopped: reply.stopped, leftOut };
+      const turn = { prompt: ids.length, reused: reused ?? 0, prefill, tokens: reply.ids.length, decode: performance.now() - started - prefill, stopped: reply.stopped, unfinished: reply.unfinished ?? false, leftOut };
       this.last = turn;
       this.total = { reused: this.total.reused + turn.reused, fed: this.total.fed + turn.prompt - turn.reused, tokens: this.total.tokens + turn.tokens };
       return turn;

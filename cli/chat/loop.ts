@@ -74,7 +74,7 @@ export async function chatLoop(terminal: Terminal, partner: Partner): Promise<vo
       if (!last.endsWith('\n') || turn.tokens === 0) output.write('\n');
       if (turn.stopped === 'aborted') note('(stopped)');
       else if (turn.stopped === 'context') note('(the context is full: /reset begins anew, --context-shift goes on)');
-      else if (turn.stopped === 'length') note('(stopped at --max-tokens)');
+      else if (turn.stopped === 'length') note(`(stopped at --max-tokens${turn.unfinished ? ', before the reply was all that was asked for' : ''})`);
     } catch (error) {
       // A message that cannot be answered does not end the chat.
       if (!(error instanceof PeelError) || error.diagnostics.some((d) => d.code !== 'E024')) throw error;

@@ -8,7 +8,7 @@ import { generateText, sampleTexts, type GeneratedText, type Sample, type TextOp
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { Tokenizer } from '../../runtime/tokenizer/tokenizer.ts';
-import { chainHelp, constraintSource, generationOptions, toTextOptions, type GenerationFlags } from '../generation-flags.ts';
+import { chainHelp, constraintSource, generationOptions, toTextOptions, unfinishedNote, type GenerationFlags } from '../generation-flags.ts';
 import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { progress } from '../progress.ts';
@@ -148,6 +148,8 @@ async function generate(model: LoadedModel, session: Session, ids: number[], tok
   }
   if (flags.samples > 1) for (const r of results) line(`${r === first ? '' : '\n'}--- seed ${r.seed}, mean log probability ${(r.score ?? 0).toFixed(4)}\n${r.text}`);
   else if (tokenizer || (first && first.ids.length > 0)) line();
+  const cut = results.find((r) => r.unfinished);
+  if (cut && !flags.quiet) note(unfinishedNote(cut.stopped, flags));
   if (!flags.quiet) summary(model, session, ids.length, timing, results.some((r) => r.stopped === 'context'));
   return ExitCode.done;
 }
@@ -176,13 +178,13 @@ async function idsOnly(session: Session, ids: number[], options: TextOptions, sh
 
 const rate = (tokens: number, milliseconds: number): number => (milliseconds > 0 ? Math.round((tokens / milliseconds) * 10000) / 10 : 0);
 
-function resultJson({ text, ids, tokens, stopped, stop, seed, score }: GeneratedText & Partial<Sample>, tokenizer: Tokenizer | undefined, flags: RunFlags): Record<string, unknown> {
+function resultJson({ text, ids, tokens, stopped, stop, seed, score, unfinished }: GeneratedText & Partial<Sample>, tokenizer: Tokenizer | undefined, flags: RunFlags): Record<string, unknown> {
   const named = <T extends { id: number }>(token: T): T & { token?: string } => {
     const name = tokenizer?.tokenOf(token.id);
     return { ...token, ...(name === undefined ? {} : { token: name }) };
   };
   return {
-    ids, ...(tokenizer ? { text } : {}), stopped, ...(stop === undefined ? {} : { stop }), ...(seed === undefined ? {} : { seed }), ...(score === undefined ? {} : { score }),
+    ids, ...(tokenizer ? { text } : {}), stopped, ...(unfinished ? { unfinished } : {}), ...(stop === undefined ? {} : { stop }), ...(seed === undefined ? {} : { seed }), ...(score === undefined ? {} : { score }),
     ...(flags.logprobs === undefined ? {} : { logprobs: tokens.map((t) => ({ ...named(t), ...(t.top ? { top: t.top.map(named) } : {}) })) }),
   };
 }

@@ -123,9 +123,16 @@ class TextConstraint implements Constraint {
     const { tokenizer, ends } = this.vocabulary;
     if (ends.includes(token)) { this.over = true; return; }
     const bytes = tokenizer.bytesOf(token) ?? [];
+    this.deadline = performance.now() + this.patience;
     this.state = this.automaton.read(this.state, bytes);
     if (this.state === dead) throw new InternalError('constraint', `token ${token} was not allowed`);
     this.written.push(...bytes);
+  }
+
+  matches(text: string): boolean {
+    this.deadline = performance.now() + this.patience;
+    const state = this.automaton.read(this.automaton.start, new TextEncoder().encode(text));
+    return this.automaton.mayEnd(state);
   }
 
   stream(): DecodeStream { return byteStream(this.vocabulary.tokenizer); }

@@ -13,6 +13,8 @@ export interface TokenConstraint {
   next(): Promise<{ readonly mask: TokenMask; readonly complete: boolean }>;
   /** The token that was chosen among them. */
   accept(id: number): void;
+  /** Whether a text, as a whole, is one that it asks for. */
+  matches?(text: string): boolean;
   /** Decodes its tokens; the tokenizer does so if absent. */
   stream?(): DecodeStream;
 }

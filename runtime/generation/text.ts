@@ -21,6 +21,8 @@ export interface GeneratedText {
   readonly stopped: 'length' | 'end' | 'stop' | 'context' | 'aborted' | 'complete';
   /** The stop string that was found. */
   readonly stop?: string;
+  /** The text was cut before it was what its constraint asks for. */
+  readonly unfinished?: true;
 }
 
 /** Tokens before the text that a decoder may look at. */
@@ -51,7 +53,7 @@ export async function* generateText(
   const tokens: GeneratedToken[] = [];
   let text = '';
   const result = (stopped: GeneratedText['stopped'], found?: string): GeneratedText =>
-    ({ text, ids: tokens.map((t) => t.id), tokens, stopped, ...(found === undefined ? {} : { stop: found }) });
+    ({ text, ids: tokens.map((t) => t.id), tokens, stopped, ...(found === undefined ? {} : { stop: found }), ...(rest.constraint?.matches?.(text) === false ? { unfinished: true } : {}) });
   const source = session.tokens(prompt, { ...rest, stop: [...ends, ...stop] });
   for (;;) {
     const { value, done } = await source.next();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { chatLoop, type Partner } from '../../cli/chat/loop.ts';
 import type { Turn } from '../../cli/chat/conversation.ts';
 
-const turn: Turn = { prompt: 1, reused: 0, prefill: 1, tokens: 3, decode: 1, stopped: 'end', leftOut: 0 };
+const turn: Turn = { prompt: 1, reused: 0, prefill: 1, tokens: 3, decode: 1, stopped: 'end', unfinished: false, leftOut: 0 };
 
 /** A partner that repeats what it hears, word by word; one that hears "long" goes on until it is stopped. */
 function terminal(interactive: boolean): { type(keys: string): void; close(): void; interrupt(): void; seen(): string; notes(): string; said: string[]; done: Promise<void>; until(text: RegExp): Promise<void> } {

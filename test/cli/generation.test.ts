@@ -56,9 +56,17 @@ describe('peel run', () => {
     expect(word.out).toMatch(/^Yes or no\? {1,2}(?:yes|no)\n$/);
     for (const { text } of samples.samples ?? []) expect(text).toMatch(/^[a-z]{4}$/);
     const bad = folder.file('bad.json', '{"type": "array", "uniqueItems": true}');
-    const refused = await Promise.all([['--json-schema', bad], ['--json-schema', folder.file('no.json', '{')], ['--json-schema', 'nowhere.json'], ['--regex', 'a', '--json-schema', file], ['--regex', '(a']].map((args) => run('--prompt', 'a', ...args)));
-    expect(refused.map((r) => `${r.code} ${/E\d+/.exec(r.err)?.[0] ?? r.err}`)).toEqual(['2 E028', '2 E028', '14 E721', '2 E012', '2 E028']);
+    const refused = await Promise.all([['--json-schema', bad], ['--json-schema', folder.file('no.json', '{')], ['--json-schema', 'nowhere.json'], ['--regex', 'a', '--json-schema', file], ['--regex', '(a'], ['--json-schema', '{"type": "null"}'], ['--regex', '']].map((args) => run('--prompt', 'a', ...args)));
+    expect(refused.map((r) => `${r.code} ${/E\d+/.exec(r.err)?.[0] ?? r.err}`)).toEqual(['2 E028', '2 E028', '14 E721', '2 E012', '2 E028', '2 E012', expect.stringMatching(/^2 .*A pattern that is not empty/) as string]);
     expect(refused[0]?.err).toMatch(/^E028 \/json-schema\/uniqueItems uniqueItems is not supported; /);
+  });
+  it('says where a text was cut before it was what was asked for, and that slashes are no part of a pattern', async () => {
+    const cut = ['--prompt', 'a', '--regex', '/[a-z]{40}/', '--max-tokens', '3'];
+    const [told, quiet, result] = await Promise.all([run(...cut), run(...cut, '--quiet'), json(...cut.slice(2))]);
+    expect(told.err).toContain('the text was cut before it was all that --regex asks for: at --max-tokens, give more');
+    expect(told.err).toContain('the slashes of --regex /[a-z]{40}/ are part of the text');
+    expect(quiet.err).toBe('');
+    expect(result).toMatchObject({ stopped: 'length', unfinished: true });
   });
   it.each([
     [['--temperature', '101'], /'101' is invalid. A number from 0 to 100/], [['--top-p', '1.5'], /'1.5' is invalid. A number from 0 to 1/], [['--penalty-window', '-2'], /'-2' is invalid/],

@@ -1,4 +1,5 @@
 /** JSON Schemas as data: keywords, references, and schemas in which all alternatives are written out. */
+import { nearest } from '../../../compiler/nearest.ts';
 import { constraintError } from '../grammar.ts';
 
 export type SchemaObject = Readonly<Record<string, unknown>>;
@@ -23,6 +24,8 @@ export const keywords: Readonly<Record<string, TypeName | undefined>> = {
   items: 'array', prefixItems: 'array', additionalItems: 'array', minItems: 'array', maxItems: 'array', uniqueItems: 'array',
   properties: 'object', required: 'object', additionalProperties: 'object', minProperties: 'object', maxProperties: 'object',
 };
+/** Keywords that there are, but that are not held to. */
+const others = new Set(['not', 'if', 'then', 'else', 'patternProperties', 'propertyNames', 'contains', 'minContains', 'maxContains', 'dependentRequired', 'dependentSchemas', 'dependencies', 'unevaluatedProperties', 'unevaluatedItems', '$anchor', '$dynamicRef', '$dynamicAnchor', '$vocabulary', 'nullable']);
 const combining = new Set(['$ref', 'allOf', 'anyOf', 'oneOf']);
 
 export function unsupported(path: string, what: string, hint?: string): never {
@@ -62,7 +65,7 @@ export class Schemas {
     for (const [key, value] of Object.entries(schema)) {
       if (annotations.has(key)) continue;
       if (Object.hasOwn(keywords, key)) { own[key] = value; continue; }
-      if (!combining.has(key)) unsupported(`${path}/${key}`, `the keyword '${key.slice(0, 100)}'`);
+      if (!combining.has(key)) this.refuseKeyword(schema, key, path);
     }
     if ('const' in own) {
       const only = [own.const];
@@ -85,6 +88,15 @@ export class Schemas {
       list = this.cross(list, one.flat(), path);
     }
     return list;
+  }
+
+  private refuseKeyword(schema: SchemaObject, key: string, path: string): never {
+    const known = (name: string): boolean => others.has(name) || annotations.has(name) || Object.hasOwn(keywords, name) || combining.has(name);
+    if (path === this.base && !Object.keys(schema).some(known)) {
+      throw constraintError('E028', path, `is no JSON Schema: '${key.slice(0, 100)}' is no keyword`, 'a schema says what the JSON is like: {"type": "object", "properties": {"name": {"type": "string"}}}');
+    }
+    const meant = known(key) ? undefined : nearest(key, [...Object.keys(keywords), ...combining]);
+    unsupported(`${path}/${key}`, `the keyword '${key.slice(0, 100)}'`, meant === undefined ? undefined : `did you mean '${meant}'?`);
   }
 
   private parts(schema: SchemaObject, key: string, path: string): { schema: unknown; path: string }[] {

@@ -70,6 +70,20 @@ describe('a constraint', () => {
     expect(stopped.stopped).toBe('stop');
     constraint.dispose();
   });
+  it('says of a text whether it was cut before it matched', async () => {
+    const model = await open('nano-llama');
+    const constraint = await model.constraint({ regex: '[a-z ]{30}x?' });
+    const cut = await write(model, { constraint, maxTokens: 3 });
+    expect([cut.stopped, cut.unfinished]).toEqual(['length', true]);
+    const whole = await write(model, { constraint, maxTokens: 100 });
+    expect([whole.unfinished, /^[a-z ]{30}x?$/.test(whole.text)]).toEqual([undefined, true]);
+    // All that is missing is what may be missing.
+    const enough = await write(model, { constraint, maxTokens: whole.ids.length });
+    expect([enough.text, enough.unfinished]).toEqual([whole.text, undefined]);
+    const stopped = await write(model, { constraint, maxTokens: 100, stopStrings: [whole.text.slice(5, 7)] });
+    expect([stopped.stopped, stopped.unfinished]).toEqual(['stop', true]);
+    constraint.dispose();
+  });
   it('never lets special tokens into a text, whatever it allows', async () => {
     const model = await open('nano-llama');
     const constraint = await model.constraint({ regex: '[\\s\\S]{4}' });
