@@ -4,6 +4,7 @@ import { buffersRead, buffersWritten } from './kernels/sources.ts';
 import { planMemory } from './memory.ts';
 import { runGraphPasses, runKernelPasses } from './passes/index.ts';
 import { schedule } from './schedule.ts';
+import { storedBytesOn } from './stored-bytes.ts';
 import { checkPlan } from './verify-plan.ts';
 import type { Graph } from './graph/types.ts';
 import type { Schedule } from './kernels/types.ts';
@@ -37,7 +38,7 @@ export function buildPlan(graph: Graph, target: Target, capacity: Capacity, opti
   const simple = runGraphPasses(wanted, context);
   const fused = runKernelPasses(withFormats(schedule(simple), target, options.formats), simple, context);
   const live = dropUnusedBuffers(fused);
-  const { placements, slots, memory } = planMemory(live.buffers, live.kernels, live.outputs, capacity);
+  const { placements, slots, memory } = planMemory(live.buffers, live.kernels, live.outputs, capacity, storedBytesOn(target, live.kernels));
   return checkPlan({
     peel: 1, kind: 'plan', model: graph.name, target, capacity, buffers: live.buffers, placements, slots, kernels: live.kernels,
     weights: live.weights, states: live.states, outputs: live.outputs, fusions, memory,

@@ -8,6 +8,7 @@ import { buffersRead, buffersWritten } from './kernels/sources.ts';
 import type { Buffer, BufferId, Kernel } from './kernels/types.ts';
 import type { Dim } from './kernels/scalar.ts';
 import type { Capacity, MemorySummary, Placement } from './plan.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 export interface MemoryPlan {
   readonly placements: readonly Placement[];
@@ -26,12 +27,14 @@ export function largest(d: Dim, capacity: Capacity): number {
   }
 }
 
-/** Bytes of a buffer at full capacity; four an element, but for weights in another form. */
+/** Bytes of a buffer's elements at full capacity; four an element, but for weights in another form. Devices may need more: stored-bytes.ts. */
 export const bufferBytes = (b: Buffer, capacity: Capacity): number => formatBytes(b.format ?? 'f32', b.shape.map((d) => largest(d, capacity)));
 
 interface Lifetime { readonly buffer: Buffer; readonly bytes: number; readonly first: number; readonly last: number }
 
-export function planMemory(buffers: readonly Buffer[], kernels: readonly Kernel[], outputs: readonly { readonly buffer: BufferId }[], capacity: Capacity): MemoryPlan {
+export function planMemory(
+  buffers: readonly Buffer[], kernels: readonly Kernel[], outputs: readonly { readonly buffer: BufferId }[], capacity: Capacity, stored: StoredBytes,
+): MemoryPlan {
   const lifetimes = lifetimesOf(buffers, kernels, outputs, capacity);
   const slots: { slot: number; bytes: number }[] = [];
   const placements = new Map<BufferId, Placement>();
@@ -45,11 +48,11 @@ export function planMemory(buffers: readonly Buffer[], kernels: readonly Kernel[
   const activations = slots.reduce((n, s) => n + s.bytes, 0);
   for (const b of buffers) {
     if (placements.has(b.id)) continue;
-    const bytes = bufferBytes(b, capacity);
+    const bytes = stored(b, capacity);
     placements.set(b.id, { buffer: b.id, slot: slots.length, bytes });
     slots.push({ slot: slots.length, bytes });
   }
-  const total = (role: Buffer['role']): number => buffers.filter((b) => b.role === role).reduce((n, b) => n + bufferBytes(b, capacity), 0);
+  const total = (role: Buffer['role']): number => buffers.filter((b) => b.role === role).reduce((n, b) => n + stored(b, capacity), 0);
   const states = total('state');
   const [weights, constants, inputs] = [total('weight'), total('constant'), total('input')];
   return {

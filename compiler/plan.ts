@@ -54,6 +54,7 @@ export interface Placement {
 }
 
 export interface MemorySummary {
+  /** As the device stores them: filled up to whole blocks, repacked. */
   readonly weights: number;
   readonly constants: number;
   readonly states: number;

@@ -3,7 +3,7 @@ import { ExitCode, InternalError, PeelError } from './diagnostics.ts';
 import { formatBlock, holds } from './formats.ts';
 import { verifySchedule } from './kernels/verify.ts';
 import { buffersRead, buffersWritten } from './kernels/sources.ts';
-import { bufferBytes } from './memory.ts';
+import { storedBytesOn } from './stored-bytes.ts';
 import type { ExecutionPlan } from './plan.ts';
 
 /** What is wrong with the plan; empty where all is well. */
@@ -12,6 +12,7 @@ export function verifyPlan(plan: ExecutionPlan): string[] {
   const { capacity } = plan;
   for (const [name, value] of Object.entries(capacity)) if (!Number.isInteger(value) || value < 1) problems.push(`capacity ${name} is ${value}`);
   if (capacity.maxTokens > capacity.context) problems.push(`steps of ${capacity.maxTokens} tokens do not fit a context of ${capacity.context}`);
+  const stored = storedBytesOn(plan.target, plan.kernels);
   const slots = new Map(plan.slots.map((s) => [s.slot, s.bytes]));
   const placements = new Map(plan.placements.map((p) => [p.buffer, p]));
   const uses = new Map<number, { first: number; last: number }>();
@@ -25,7 +26,7 @@ export function verifyPlan(plan: ExecutionPlan): string[] {
   });
   for (const b of plan.buffers) {
     const p = placements.get(b.id);
-    const bytes = bufferBytes(b, capacity);
+    const bytes = stored(b, capacity);
     if (!p) { problems.push(`buffer ${b.name} has no place`); continue; }
     if (p.bytes !== bytes) problems.push(`buffer ${b.name} needs ${bytes} bytes, has ${p.bytes}`);
     if ((slots.get(p.slot) ?? -1) < bytes) problems.push(`slot ${p.slot} is too small for ${b.name}`);

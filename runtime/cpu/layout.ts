@@ -1,5 +1,5 @@
 /** Where the elements of a buffer lie in memory. */
-import { cellBytes, type CellFormat } from './cells.ts';
+import { cellBytes, cellRows, type CellFormat } from '../../compiler/cell-layout.ts';
 import type { CellKind } from './emit/cell-products.ts';
 import { add, div, indexKey, int, mod, mul } from '../../compiler/kernels/index-expression.ts';
 import { simplifyIndex, type Extents } from '../../compiler/kernels/simplify-index.ts';
@@ -10,11 +10,11 @@ import type { DimName, Index, Shape } from '../../compiler/kernels/scalar.ts';
  * rows: row-major. blocks: the matrix's rows in blocks of 8, and in a block the 8 elements of one column side by side, so that a
  * product reads one sequential stream and needs no horizontal sums: element (n, k) of [N, K] is at ((n / 8) K + k) 8 + n % 8, and
  * the last block is filled up with zeros. A stack of matrices [groups, N, K] is one such block list after another.
- * Packed: 16-bit numbers in the same blocks, or quantised numbers in cells (cells.ts), in the order of words that their products need.
+ * Packed: 16-bit numbers in the same blocks, or quantised numbers in cells (compiler/cell-layout.ts), in the order of words that their products need.
  */
 export type Packed = { readonly packed: 'f16' | 'bf16' } | { readonly packed: CellFormat; readonly kind: CellKind };
 export type Format = 'rows' | 'blocks' | Packed;
-export const blockRows = 8;
+export const blockRows = cellRows;
 
 export const isPacked = (format: Format): format is Packed => typeof format === 'object';
 export const isCells = (format: Format): format is Exclude<Packed, { packed: 'f16' | 'bf16' }> => typeof format === 'object' && 'kind' in format;

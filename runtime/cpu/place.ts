@@ -39,16 +39,16 @@ export function placeBuffers(plan: ExecutionPlan, features: Features): MemoryMap
   const info = (buffer: Buffer): BufferInfo =>
     ({ buffer, format: format.get(buffer.id) ?? 'rows', capacity: buffer.shape.map((d) => largest(d, plan.capacity)) });
   const placements = new Map(plan.placements.map((p) => [p.buffer, p]));
-  const slotBytes = new Map<number, number>();
   for (const buffer of plan.buffers) {
     const placement = placements.get(buffer.id);
     if (!placement) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) has no place`);
     const { capacity, format: stored } = info(buffer);
-    slotBytes.set(placement.slot, Math.max(slotBytes.get(placement.slot) ?? 0, storedBytes(capacity, stored)));
+    const bytes = storedBytes(capacity, stored);
+    if (bytes !== placement.bytes) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) takes ${bytes} bytes; the plan has ${placement.bytes}`);
   }
   let next: number = control.end;
   const slots = new Map<number, number>();
-  for (const [slot, bytes] of slotBytes) {
+  for (const { slot, bytes } of plan.slots) {
     next += margin;
     slots.set(slot, next);
     next = align(next + bytes);

@@ -1,7 +1,8 @@
 /** Packing quantised rows: every element can be found again, in either order of words, also where rows do not fill a block. */
 import { expect, test } from 'vitest';
 import { formatBytes, type WeightFormat } from '../../compiler/formats.ts';
-import { cellBytes, cellElement, isCellFormat, packCells, type CellFormat } from '../../runtime/cpu/cells.ts';
+import { cellBytes, isCellFormat, type CellFormat } from '../../compiler/cell-layout.ts';
+import { cellElement, packCells } from '../../runtime/cpu/cells.ts';
 import { halfValues } from '../../runtime/weights/gguf/decode.ts';
 import { generator } from '../conformance/harness.ts';
 import { quantisedFormats } from '../conformance/quantised-cases.ts';
