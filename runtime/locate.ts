@@ -58,14 +58,17 @@ type Serves = 'modelTypes' | 'ggufArchitectures';
 
 const servesKeys: Readonly<Record<Serves, string>> = { modelTypes: 'model_types', ggufArchitectures: 'gguf_architectures' };
 
+/** Whether a word stands in a text. A word of any length is looked for before it becomes a pattern. */
+const holdsWord = (text: string, word: string): boolean => text.includes(word) && new RegExp(`(?<![\\w.-])${word.replace(/\W/g, '\\$&')}(?![\\w.-])`).test(text);
+
 /** Whether a spec's text may serve `type`: a quick look at what stands between the key and the next one of the top level. */
 function maySay(text: string, serves: Serves, type: string): boolean {
-  if (/^\s*\{/m.test(text.slice(0, 1000))) return text.includes(type);
+  if (/^\s*\{/m.test(text.slice(0, 1000))) return holdsWord(text, type);
   const key = new RegExp(`^["']?${servesKeys[serves]}["']?\\s*:`, 'm').exec(text);
   if (!key) return false;
   const rest = text.slice(key.index + key[0].length);
   const end = rest.search(/^[A-Za-z_"']/m);
-  return (end < 0 ? rest : rest.slice(0, end)).includes(type);
+  return holdsWord(end < 0 ? rest : rest.slice(0, end), type);
 }
 
 /** Specs that serve `type`. Only files whose text holds it are parsed. */
