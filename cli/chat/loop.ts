@@ -16,7 +16,7 @@ export interface Terminal {
   readonly output: Writable;
   /** Notes, which are no replies. */
   readonly notes: Writable;
-  /** Whether a person types: shows a prompt, and reads Ctrl-C as a key. */
+  /** Whether a person types: shows a prompt, and reads Ctrl-C as a key where the terminal has keys. */
   readonly interactive: boolean;
   /** Calls back at each SIGINT that the process gets; gives the function that ends this. */
   onInterrupt(handler: () => void): () => void;
@@ -34,7 +34,9 @@ const help = [
 /** Runs until the input ends, /exit, or Ctrl-C twice. Throws what is no mistake in a message. */
 export async function chatLoop(terminal: Terminal, partner: Partner): Promise<void> {
   const { input, output, notes, interactive } = terminal;
-  const lines = createInterface({ input, ...(interactive ? { output } : {}), terminal: interactive, prompt: '> ', historySize: 1000 });
+  // A terminal that cannot move its cursor edits lines by itself, and its Ctrl-C is a signal.
+  const keys = interactive && process.env.TERM !== 'dumb';
+  const lines = createInterface({ input, ...(interactive ? { output } : {}), terminal: keys, prompt: '> ', historySize: 1000 });
   const waiting: string[] = [];
   let wake: (() => void) | undefined;
   let ended = false; // No more lines will come.
@@ -61,7 +63,7 @@ export async function chatLoop(terminal: Terminal, partner: Partner): Promise<vo
 
   /** The next line; undefined when there is none any more. */
   const next = async (prompt: string): Promise<string | undefined> => {
-    if (interactive && waiting.length === 0 && !ended) { lines.setPrompt(prompt); lines.prompt(); }
+    if (interactive && waiting.length === 0 && !ended) { lines.setPrompt(prompt); lines.prompt(true); } // What was typed during a reply stays, and the cursor behind it.
     while (waiting.length === 0 && !ended) await new Promise<void>((resolve) => { wake = resolve; });
     return left ? undefined : waiting.shift();
   };

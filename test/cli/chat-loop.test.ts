@@ -1,17 +1,32 @@
 /** The loop of a chat at a terminal: keys in, text out. */
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chatLoop, type Partner } from '../../cli/chat/loop.ts';
 import type { Turn } from '../../cli/chat/conversation.ts';
 
 const turn: Turn = { prompt: 1, reused: 0, prefill: 1, tokens: 3, decode: 1, stopped: 'end', unfinished: false, leftOut: 0 };
 
-/** A partner that repeats what it hears, word by word; one that hears "long" goes on until it is stopped. */
-function terminal(interactive: boolean): { type(keys: string): void; close(): void; interrupt(): void; seen(): string; notes(): string; said: string[]; done: Promise<void>; until(text: RegExp): Promise<void> } {
+interface Typed {
+  type(keys: string): void;
+  close(): void;
+  interrupt(): void;
+  seen(): string;
+  notes(): string;
+  readonly said: string[];
+  readonly done: Promise<void>;
+  /** Until output and notes hold what is looked for; fails where the chat ends before. */
+  until(text: RegExp): Promise<void>;
+}
+
+const turnOfEvents = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+
+/** A chat with a partner that repeats what it hears, three times; one that hears "long" goes on until it is stopped. */
+function terminal(interactive: boolean): Typed {
   const [input, output, notes] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  let seen = '', noted = '';
-  output.on('data', (d: Buffer) => { seen += d.toString(); });
-  notes.on('data', (d: Buffer) => { noted += d.toString(); });
+  let seen = '', noted = '', ended = false;
+  let changed = (): void => undefined;
+  output.on('data', (d: Buffer) => { seen += d.toString(); changed(); });
+  notes.on('data', (d: Buffer) => { noted += d.toString(); changed(); });
   const said: string[] = [];
   const handlers = new Set<() => void>();
   const partner: Partner = {
@@ -19,7 +34,7 @@ function terminal(interactive: boolean): { type(keys: string): void; close(): vo
       said.push(content);
       for (let i = 0; content === 'long' ? !signal.aborted : i < 3; i++) {
         show(`${content}${i} `);
-        await new Promise((resolve) => { setTimeout(resolve, 5); });
+        await turnOfEvents();
       }
       return { ...turn, stopped: signal.aborted ? 'aborted' : 'end' };
     },
@@ -27,14 +42,22 @@ function terminal(interactive: boolean): { type(keys: string): void; close(): vo
     stats: () => ['some figures'],
   };
   const done = chatLoop({ input, output, notes, interactive, onInterrupt: (handler) => { handlers.add(handler); return () => { handlers.delete(handler); }; } }, partner)
-    .then(() => { expect(handlers.size).toBe(0); });
+    .then(() => { expect(handlers.size).toBe(0); })
+    .finally(() => { ended = true; changed(); });
   return {
     type: (keys) => { input.write(keys); }, close: () => { input.end(); }, interrupt: () => handlers.forEach((h) => h()), seen: () => seen, notes: () => noted, said, done,
-    async until(text) { for (let i = 0; i < 2000 && !text.test(seen + noted); i++) await new Promise((resolve) => { setTimeout(resolve, 2); }); },
+    async until(text) {
+      while (!text.test(seen + noted)) {
+        if (ended) throw new Error(`the chat ended without ${text.source}: ${JSON.stringify({ seen, noted, said })}`);
+        await new Promise<void>((resolve) => { changed = resolve; });
+      }
+    },
   };
 }
 
 describe('a chat at a terminal', () => {
+  beforeEach(() => { vi.stubEnv('TERM', 'xterm'); });
+  afterEach(() => { vi.unstubAllEnvs(); });
   it('stops a reply at Ctrl-C and goes on; leaves at Ctrl-C on an empty prompt', async () => {
     const t = terminal(true);
     t.type('long\r');
@@ -46,9 +69,8 @@ describe('a chat at a terminal', () => {
     t.type('half a line');
     t.type('\x03');
     t.type('whole\r');
-    await t.until(/whole2/);
+    await t.until(/whole2 \n[^\n]*> /);
     expect(t.said).toEqual(['long', 'next', 'whole']);
-    await new Promise((resolve) => { setTimeout(resolve, 30); });
     t.type('\x03');
     await t.done;
     expect(t.seen()).toContain('> ');
@@ -61,6 +83,35 @@ describe('a chat at a terminal', () => {
     t.type('\x03\x03');
     await t.done;
     expect(t.said).toEqual(['long']);
+  });
+  it('keeps what is typed during a reply, in its order', async () => {
+    const t = terminal(true);
+    t.type('long\r');
+    await t.until(/long1/);
+    t.type('ab');
+    t.type('\x03');
+    await t.until(/> ab/);
+    t.type('c');
+    t.type('\r');
+    await t.until(/[abc]{3}2 \n[^\n]*> /);
+    t.type('\x04');
+    await t.done;
+    expect(t.said).toEqual(['long', 'abc']);
+  });
+  it('leaves lines and Ctrl-C to a terminal without a cursor', async () => {
+    vi.stubEnv('TERM', 'dumb');
+    const t = terminal(true);
+    t.type('long\n');
+    await t.until(/long1/);
+    t.interrupt();
+    await t.until(/\n> .*\(stopped\)/s);
+    t.type('next\n');
+    await t.until(/next2 \n> /);
+    t.interrupt();
+    await t.done;
+    expect(t.said).toEqual(['long', 'next']);
+    // It shows what is typed by itself.
+    expect(t.seen()).toMatch(/^> long0 [^\x1b]*\n> next0 next1 next2 \n> $/);
   });
   it('leaves at Ctrl-D', async () => {
     const t = terminal(true);
