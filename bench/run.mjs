@@ -3,18 +3,14 @@
  * the machine does meanwhile hits all of them alike. Prints a table as Markdown, and keeps the raw lines in .cache/bench/results/.
  * `npm run bench -- --help` lists the options.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { bundle, cache, installPeers, peersFolder, root, say, start as startWithin } from './processes.mjs';
 import { markdown } from './table.mjs';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const peersFolder = path.join(root, 'bench', 'peers');
-const cache = path.join(root, '.cache', 'bench');
 const help = `npm run bench -- [options]      (${os.cpus().length} processors here)
 
   --quick              135m in q4_0, prefill 128, decode 32 after 128, 3 processes each: under 5 minutes
@@ -45,32 +41,17 @@ const quick = { shapes: '135m', formats: 'q4_0', prompts: '128', pasts: '128', d
 const full = { shapes: '135m,1.1b', formats: 'f32,q8_0,q4_0,q4_K', prompts: '128,512', pasts: '128,1024', decode: '64', rounds: '2', processes: '5', peers: 'peel,llama-cpp,onnx,wllama,onnx-web', limit: '600' };
 const o = { threads: '1,2', ...(flags.quick ? quick : full), ...flags };
 const list = (text) => text.split(',').filter(Boolean);
-const say = (text) => process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
+const start = (script, args) => startWithin(script, args, { limit: Number(o.limit) });
 fs.mkdirSync(path.join(cache, 'results'), { recursive: true });
 const results = path.join(cache, 'results', `${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}.jsonl`);
 const keep = (result) => fs.appendFileSync(results, `${JSON.stringify(result)}\n`);
-
-/** Peers' packages, where a peer is asked for that is not there. */
-function installPeers() {
-  const { dependencies } = JSON.parse(fs.readFileSync(path.join(peersFolder, 'package.json'), 'utf8'));
-  if (list(o.peers).every((p) => p.startsWith('peel')) || Object.keys(dependencies).every((name) => fs.existsSync(path.join(peersFolder, 'node_modules', name)))) return;
-  say('installing the peers into bench/peers');
-  // Their binaries come in packages of their own: no scripts are needed.
-  const done = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: peersFolder, stdio: ['ignore', 2, 2] });
-  if (done.status !== 0) say('the peers could not all be installed: those that are missing will fail');
-}
-
-async function buildOurs() {
-  const at = (name) => path.join(root, 'bench', name);
-  await build({ absWorkingDir: root, entryPoints: [at('peel-runner.ts'), at('matmul-runner.ts'), at('random-model.ts')], outdir: cache, outExtension: { '.js': '.mjs' }, bundle: true, packages: 'external', platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' });
-}
 
 /** The GGUF file of a shape and format, written if it is not there. */
 function modelFile(shape, format) {
   if (fs.existsSync(shape)) return path.resolve(shape);
   const file = path.join(cache, `${shape}-${format}.gguf`);
   if (!fs.existsSync(file)) {
-    const done = spawnSync(process.execPath, [path.join(cache, 'random-model.mjs'), shape, format, file], { stdio: ['ignore', 2, 2] });
+    const done = spawnSync(process.execPath, [randomModel, shape, format, file], { stdio: ['ignore', 2, 2] });
     if (done.status !== 0) throw new Error(`no model of shape ${shape} in ${format}`);
   }
   return file;
@@ -89,24 +70,8 @@ function onnxFile(gguf, format) {
   return undefined;
 }
 
-function start(script, args) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let out = '', err = '';
-    child.stdout.on('data', (data) => { out += data; });
-    child.stderr.on('data', (data) => { err = (err + data).slice(-2000); });
-    const timer = setTimeout(() => child.kill('SIGKILL'), Number(o.limit) * 1000);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const last = out.trim().split('\n').at(-1) ?? '';
-      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last));
-      else resolve({ failed: signal === 'SIGKILL' ? `took more than ${o.limit} s` : err.trim().split('\n').filter((l) => /error|Error/.test(l))[0] ?? `exit code ${code}` });
-    });
-  });
-}
-
+const [peelRunner, matmulRunner, randomModel] = await bundle('peel-runner.ts', 'matmul-runner.ts', 'random-model.ts');
 const scripts = { 'peel': 'peel', 'peel-webgpu': 'peel', 'llama-cpp': 'llama-cpp.mjs', 'onnx': 'onnx.mjs', 'onnx-webgpu': 'onnx.mjs', 'wllama': 'wllama.mjs' };
-const peelRunner = path.join(cache, 'peel-runner.mjs');
 const lengths = ['--prompts', o.prompts, '--pasts', o.pasts, '--decode', o.decode, '--rounds', o.rounds];
 
 function runPeer(peer, model, format, threads) {
@@ -118,13 +83,12 @@ function runPeer(peer, model, format, threads) {
   return start(script === 'peel' ? peelRunner : path.join(peersFolder, script), ['--model', file, '--threads', threads, ...lengths, ...provider]);
 }
 
-installPeers();
-await buildOurs();
+if (list(o.peers).some((p) => !p.startsWith('peel'))) installPeers();
 const dead = new Set();
 const modelPeers = list(o.peers).filter((p) => p !== 'onnx-web');
 for (let n = 1; n <= Number(o.processes); n++) {
   for (const threads of list(o.peers).includes('onnx-web') ? list(o.threads) : []) {
-    for (const script of [path.join(cache, 'matmul-runner.mjs'), path.join(peersFolder, 'onnx-web-matmul.mjs')]) keep({ kind: 'matmul', process: n, ...await start(script, ['--threads', threads]) });
+    for (const script of [matmulRunner, path.join(peersFolder, 'onnx-web-matmul.mjs')]) keep({ kind: 'matmul', process: n, ...await start(script, ['--threads', threads]) });
   }
   for (const shape of list(o.shapes)) {
     for (const format of fs.existsSync(shape) ? ['as it is'] : list(o.formats)) {

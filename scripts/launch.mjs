@@ -71,13 +71,9 @@ function become(command, commandArgs, environment) {
  */
 async function softwareDriver(peelArgs) {
   const asked = peelArgs.some((arg, i) => /^--devices?=.*webgpu/.test(arg) || (/^--devices?$/.test(peelArgs[i - 1] ?? '') && arg.includes('webgpu')));
-  const set = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'].some((name) => process.env[name]);
-  if (!asked || set) return undefined;
-  const { swiftshaderFolder } = await import('./swiftshader.mjs');
-  const folder = swiftshaderFolder();
-  if (folder === undefined) return undefined;
-  const before = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter((part) => part !== '');
-  return { LD_LIBRARY_PATH: [...before, folder].join(':'), VK_ADD_DRIVER_FILES: path.join(folder, 'vk_swiftshader_icd.json') };
+  if (!asked) return undefined;
+  const { addedDriver } = await import('./swiftshader.mjs');
+  return addedDriver();
 }
 
 async function peel(peelArgs) {

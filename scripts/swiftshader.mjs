@@ -96,6 +96,18 @@ export function swiftshaderEnvironment({ force = false, environment = process.en
   return { LD_LIBRARY_PATH: [folder, ...before].join(':'), VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver };
 }
 
+/**
+ * Adds the software driver behind the machine's own drivers, so that WebGPU can be asked for on a machine without a GPU. Undefined where the caller's
+ * environment says what drivers there are, or there is none to add.
+ */
+export function addedDriver(environment = process.env) {
+  if (['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'].some((name) => environment[name])) return undefined;
+  const folder = swiftshaderFolder();
+  if (folder === undefined) return undefined;
+  const before = (environment.LD_LIBRARY_PATH ?? '').split(':').filter((part) => part !== '');
+  return { LD_LIBRARY_PATH: [...before, folder].join(':'), VK_ADD_DRIVER_FILES: path.join(folder, 'vk_swiftshader_icd.json') };
+}
+
 function main([command, ...args]) {
   if (command === undefined) {
     process.stderr.write('usage: npm run -s swiftshader -- COMMAND ARGS\nRuns a command with the software WebGPU driver from the package @sparticuz/chromium.\n');

@@ -1,13 +1,10 @@
 /** llama.cpp, the native CPU build of node-llama-cpp. */
-import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
-import { measure, options, versionOf } from './common.mjs';
+import { measure, options } from './common.mjs';
+import { openLlamaCpp } from './llama-cpp-open.mjs';
 
 const o = options();
 const begun = performance.now();
-const llama = await getLlama({ gpu: false, build: 'never', logLevel: LlamaLogLevel.error, usePrebuiltBinaries: true, maxThreads: o.threads });
-const model = await llama.loadModel({ modelPath: o.model });
-const longest = Math.max(...o.prompts, ...o.pasts) + o.decode + 8;
-const context = await model.createContext({ contextSize: longest, batchSize: 512, threads: o.threads });
+const { context, version } = await openLlamaCpp(o, Math.max(...o.prompts, ...o.pasts) + o.decode + 8);
 const loadMs = Math.round(performance.now() - begun);
 let sequence, tokens;
 const after = async () => {
@@ -15,7 +12,7 @@ const after = async () => {
   if (done) throw new Error('llama.cpp ended early');
   return value;
 };
-await measure(o, { peer: 'llama.cpp', version: `node-llama-cpp ${versionOf('node-llama-cpp')}`, detail: 'native, KV in f16', loadMs }, {
+await measure(o, { peer: 'llama.cpp', version, detail: 'native, KV in f16', loadMs }, {
   start: async (ids) => {
     sequence = context.getSequence();
     tokens = sequence.evaluate(ids, { temperature: 0, yieldEogToken: true });
