@@ -1,5 +1,5 @@
 /** From what a user names (a folder, a spec, a name) to files: which spec, which weights, which config. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ExitCode, PeelError } from '../compiler/diagnostics.ts';
@@ -8,6 +8,7 @@ import { nearest } from '../compiler/nearest.ts';
 import { parseSpec } from '../compiler/parse.ts';
 import { cachedModel } from './hub/cache.ts';
 import { isHubName } from './hub/name.ts';
+import { statIfThere } from './weights/files.ts';
 import { isObject, readJsonObject, type JsonObject } from './weights/json.ts';
 import { isGguf } from './weights/gguf/file.ts';
 import type { Metadata } from './weights/gguf/metadata.ts';
@@ -19,7 +20,7 @@ const maxSpecBytes = 16 << 20;
 
 /** Reads specs from disk; undefined where there is no such file. */
 export const readSpecFile: ReadFile = (file) => {
-  const stats = statSync(file, { throwIfNoEntry: false });
+  const stats = statIfThere(file);
   if (!stats?.isFile()) return undefined;
   if (stats.size > maxSpecBytes) {
     throw new PeelError(ExitCode.spec, [{ code: 'E109', severity: 'error', path: '', message: `the file has ${stats.size} bytes, at most ${maxSpecBytes} are read`, location: { file, line: 1, column: 1 } }]);
@@ -138,7 +139,7 @@ function specFor(types: readonly string[], from: { serves: Serves; folder: strin
 }
 
 function specPath(name: string, folder: string): string | undefined {
-  const stats = statSync(name, { throwIfNoEntry: false });
+  const stats = statIfThere(name);
   if (stats?.isFile()) return name;
   if (stats) return undefined;
   const inModels = path.join(folder, `${name}.yaml`);
@@ -148,7 +149,7 @@ function specPath(name: string, folder: string): string | undefined {
 /** What describes weights: a GGUF file itself; config.json in the folder, or in the folder of the file. */
 async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder' | 'metadata'>> {
   if (isGguf(weights)) return { metadata: await readMetadata(weights) };
-  const stats = statSync(weights, { throwIfNoEntry: false });
+  const stats = statIfThere(weights);
   if (!stats) throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', weights, 'cannot be read: no such file or folder')]);
   const folder = stats.isDirectory() ? weights : path.dirname(weights);
   const configFile = path.join(folder, 'config.json');
@@ -170,7 +171,7 @@ export async function locate(name: string, options: { weights?: string; spec?: s
 
 /** The GGUF file of a folder that holds one, and no Hugging Face model. */
 function ggufIn(folder: string): string | undefined {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory() || existsSync(path.join(folder, 'config.json'))) return undefined;
+  if (!statIfThere(folder)?.isDirectory() || existsSync(path.join(folder, 'config.json'))) return undefined;
   // Of a split model, the first file stands for all.
   const names = (() => { try { return readdirSync(folder); } catch { return []; } })();
   const files = names.filter((file) => /\.gguf$/i.test(file) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(file)).sort();
@@ -182,7 +183,7 @@ async function locateFile(name: string, options: { weights?: string; spec?: stri
   const models = options.models ?? modelsFolder();
   if (name === '') throw usage('the model is an empty name', 'give a folder, a spec, or the name of a spec in models/');
   const shipped = path.join(models, 'nano', name);
-  const stats = statSync(name, { throwIfNoEntry: false });
+  const stats = statIfThere(name);
   const asSpec = stats?.isDirectory() ? undefined : specPath(name, models);
   const folder = stats?.isDirectory() ? name : !stats && asSpec === undefined && !/[/\\]/.test(name) && existsSync(shipped) ? shipped : undefined;
   if (folder !== undefined) {

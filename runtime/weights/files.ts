@@ -1,5 +1,5 @@
 /** Opening files that a user or a downloaded folder names, without hanging on a FIFO or leaving the folder. */
-import { constants, promises as fs, type Stats } from 'node:fs';
+import { constants, promises as fs, statSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { weightError, weightProblem, type WeightCode } from './problem.ts';
@@ -30,6 +30,16 @@ function kindOf(stats: Stats): string {
   if (stats.isFIFO()) return 'a named pipe';
   if (stats.isSocket()) return 'a socket';
   return 'a device';
+}
+
+/** What `name` is, if anything; exit code 14 where it cannot be looked at. */
+export function statIfThere(name: string): Stats | undefined {
+  try {
+    return statSync(name, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return undefined;
+    throw fileSystemError('E721', name, `cannot be read: ${reason(error)}`);
+  }
 }
 
 /** What `name` is; exit code 14 where there is nothing or it cannot be looked at. */

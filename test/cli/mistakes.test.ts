@@ -53,6 +53,7 @@ const cases: [what: string, args: () => string[], code: number, says: RegExp][] 
   ['a config that is no JSON', () => ['check', inConfig('json', '"vocab_size": 160', '"vocab_size": oops')], 11, /config.json:\d+:\d+ E735 .*found 'oops'/],
   ['weights of other sizes', () => ['check', inConfig('sizes', '"hidden_size": 32', '"hidden_size": 40')], 11, /E601.*heads \* head_dim x dim = 32x40, the file has 32x32/],
   ['truncated weights', () => ['check', broken('short', 'model.safetensors', (b) => b.subarray(0, 500))], 11, /E723.*the file is truncated/],
+  ['a path through a file', () => ['check', 'package.json/x.gguf'], 14, /x.gguf:1:1 E721 .*part of the path is a file/],
   ['a GGUF file that is none', () => ['run', folder.file('none.gguf', 'hello'), '--ids', '1'], 11, /none.gguf:1:1 E724 \/ it begins with "hell" where a GGUF file has "GGUF"/],
   ['a GGUF file cut short', () => ['check', folder.file('short.gguf', readFileSync(path.join(root, blocks)).subarray(0, 40_000))], 11, /short.gguf:1:\d+ E729 \/ tensor 'Q\w+': .* but the file has 40000; the file is truncated/],
   ['a GGUF file of an architecture that nothing serves', () => ['check', blocks], 10, /blocks.gguf:1:1 E505 .*no spec in models\/ serves general.architecture 'none'/],

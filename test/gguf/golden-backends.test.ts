@@ -1,4 +1,7 @@
-/** GGUF files on the backends that people run: rotary factors from weights, latent attention, sinks, fused and permuted tensors. */
+/**
+ * GGUF files on the backends that people run: rotary factors from weights, latent attention, sinks, fused and permuted
+ * tensors, layers of different widths, queries and gates in one tensor.
+ */
 import { describe, expect, test } from 'vitest';
 import { createCpuBackend } from '../../runtime/cpu/backend.ts';
 import { readGolden } from '../support/golden.ts';
@@ -6,7 +9,7 @@ import { expectRecorded, onPlans, withLoader } from '../support/golden-suite.ts'
 import { openTestWebGpu } from '../support/webgpu.ts';
 import { openRecorded } from './files.ts';
 
-const names = ['llama3_scaling', 'phi3_long', 'deepseek_v3_yarn', 'gpt_oss', 'falcon_40b'];
+const names = ['llama3_scaling', 'phi3_long', 'deepseek_v3_yarn', 'gpt_oss', 'falcon_40b', 'deci', 'qwen3_next'];
 
 describe.each([
   ['cpu', onPlans(() => createCpuBackend({ threads: 2 }), 'logits')],
