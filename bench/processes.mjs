@@ -41,7 +41,7 @@ export function start(script, args, { limit, environment = {}, progress = false 
       clearTimeout(timer);
       const last = out.trim().split('\n').at(-1) ?? '';
       if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last));
-      else resolve({ failed: signal === 'SIGKILL' ? `took more than ${limit} s` : err.trim().split('\n').filter((l) => /error|Error/.test(l))[0] ?? `exit code ${code}` });
+      else resolve({ failed: signal === 'SIGKILL' ? `took more than ${limit} s` : (err.match(/^\w*Error\b.*$/m) ?? err.match(/.*[Ee]rror.*/))?.[0].trim() ?? `exit code ${code}` });
     });
   });
 }
