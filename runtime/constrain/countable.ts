@@ -54,6 +54,12 @@ export function countable(grammar: Grammar): Grammar {
         for (const item of e.items.toReversed()) {
           items.push(sequence(withoutEmpty(item), rest));
           rest = sequence(whole(item), rest);
+          // What follows the first, the second, ... stands in two places each.
+          if (e.items.length > 2) {
+            const name = `after${rules.size}`;
+            rules.set(name, rest);
+            rest = rule(name);
+          }
         }
         return items.length === 0 ? nothing : choice(...items.reverse());
       }

@@ -39,8 +39,22 @@ const shortToken = 16;
 
 /** The grammar of a source. Throws PeelError (exit code 2). */
 export function grammarOf(source: ConstraintSource): Grammar {
-  if ('jsonSchema' in source) return schemaGrammar(source.jsonSchema);
-  const grammar = prune(new Map([['root', regexGrammar(source.regex, '/regex', utf8)]]));
+  return notTooDeep(pathOf(source), () => ('jsonSchema' in source ? schemaGrammar(source.jsonSchema) : wholeRegex(source.regex)));
+}
+
+const pathOf = (source: ConstraintSource): string => ('regex' in source ? '/regex' : '/json-schema');
+
+function notTooDeep<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RangeError) throw constraintError('E029', path, 'is nested too deeply');
+    throw error;
+  }
+}
+
+function wholeRegex(pattern: string): Grammar {
+  const grammar = prune(new Map([['root', regexGrammar(pattern, '/regex', utf8)]]));
   if (!grammar) throw constraintError('E028', '/regex', 'matches nothing');
   checkSize(grammar, '/regex');
   return grammar;
@@ -70,10 +84,11 @@ export class ConstraintEngine {
 
   /** Prepares a constraint. `grammar`: of the source. Throws PeelError (exit code 2) for a source that is wrong, not supported, too large or too slow. */
   constraint(source: ConstraintSource, grammar = grammarOf(source)): Constraint {
-    const path = 'regex' in source ? '/regex' : '/json-schema';
-    const counted = prune(countable(grammar));
-    if (!counted) throw new InternalError('constraint', 'nothing is left of a grammar');
-    return new TextConstraint(counted, path, this.vocabulary, this.limits);
+    return notTooDeep(pathOf(source), () => {
+      const counted = prune(countable(grammar));
+      if (!counted) throw new InternalError('constraint', 'nothing is left of a grammar');
+      return new TextConstraint(counted, pathOf(source), this.vocabulary, this.limits);
+    });
   }
 }
 

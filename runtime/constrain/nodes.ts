@@ -15,6 +15,9 @@ export type Node =
 /** `bytes`: the fewest that a round takes, at least 1. */
 export interface RepeatNode { readonly id: number; readonly kind: 'repeat'; readonly item: Node; readonly min: number; readonly max: number; readonly bytes: number }
 
+/** Bytes at the beginning of alternatives that are looked at. */
+const mostShared = 200;
+
 export class Nodes {
   /** [256] the class of each byte. */
   readonly classOf: Uint8Array;
@@ -49,24 +52,38 @@ export class Nodes {
   private of(e: Expression, shortest: (e: Expression) => number): Node {
     switch (e.kind) {
       case 'byte': {
-        const has = new Uint8Array(this.classes);
-        for (const [from, to] of e.ranges) for (let b = from; b <= to; b++) has[this.classOf[b] ?? 0] = 1;
-        return this.intern(`b${has.join('')}`, (id) => ({ id, kind: 'byte', has }));
+        const ranges = e.ranges.map(([from, to]) => `${from}-${to}`).join();
+        return this.intern(`b${ranges}`, (id) => {
+          const has = new Uint8Array(this.classes);
+          for (const [from, to] of e.ranges) for (let b = from; b <= to; b++) has[this.classOf[b] ?? 0] = 1;
+          return { id, kind: 'byte', has };
+        });
       }
       case 'sequence': {
         let all = this.empty;
         for (const item of e.items.toReversed()) all = this.pair(this.of(item, shortest), all);
         return all;
       }
-      case 'choice': {
-        const items = [...new Set(e.items.map((item) => this.of(item, shortest)))];
-        const [only] = items;
-        return items.length === 1 && only ? only : this.intern(`c${items.map((item) => item.id).join(',')}`, (id) => ({ id, kind: 'choice', items }));
-      }
+      case 'choice': return this.choice(e.items.map((item) => this.of(item, shortest)));
       case 'repeat': return e.max === 0 ? this.empty : this.repeat(this.of(e.item, shortest), e.min, e.max, Math.max(1, shortest(e.item)));
       case 'rule': return this.intern(`n${e.name}`, (id) => ({ id, kind: 'rule', name: e.name }));
       default: throw e satisfies never;
     }
+  }
+
+  /** What all alternatives with the same beginning begin with is written once: of thousands of words, or characters, few are open at a time. */
+  private choice(all: readonly Node[], depth = 0): Node {
+    const groups = new Map<Node, Node[]>();
+    for (const node of new Set(all)) {
+      const shared = depth < mostShared && (node.kind === 'byte' || (node.kind === 'pair' && node.first.kind === 'byte'));
+      const [first, rest] = shared && node.kind === 'pair' ? [node.first, node.second] : [node, this.empty];
+      const group = groups.get(first);
+      if (group) group.push(rest);
+      else groups.set(first, [rest]);
+    }
+    const items = [...groups].map(([first, rests]) => this.pair(first, rests.length === 1 ? rests[0] ?? this.empty : this.choice(rests, depth + 1)));
+    const [only] = items;
+    return items.length === 1 && only ? only : this.intern(`c${items.map((item) => item.id).join(',')}`, (id) => ({ id, kind: 'choice', items }));
   }
 
   private pair(first: Node, second: Node): Node {
