@@ -34,8 +34,9 @@ export function packCells(format: CellFormat, order: WordOrder, source: Uint8Arr
   const read = readers[format];
   const write = writers[shape.factors];
   const quads = order === 'quads';
-  const chunk = chunkBytes(shape);
-  const { bits } = shape;
+  const { bits, chunk: words } = shape;
+  /** Bits beyond four. */
+  const more = bits - 4;
   const high = (2 ** (bits - 4) - 1) * 0x01010101;
   for (let row = 0; row < rows; row++) {
     const [half, r] = [(row >> 2) & 1, row & 3];
@@ -70,14 +71,19 @@ export function packCells(format: CellFormat, order: WordOrder, source: Uint8Arr
         for (let g = 0; g < 8; g++, at += 32) put(at + 16 * half, columns[g] as number);
         continue;
       }
-      for (let g = 0; g < 8; g += shape.chunk, at += chunk) {
-        let plane = 0;
-        for (let e = 0; e < shape.chunk; e += 2) {
-          const [a, b] = [columns[g + e] as number, columns[g + e + 1] as number];
-          put(at + 16 * (e + half), (a & nibbles) | ((b & nibbles) << 4));
-          plane |= (((a >>> 4) & high) << ((bits - 4) * (shape.chunk * half + e))) | (((b >>> 4) & high) << ((bits - 4) * (shape.chunk * half + e + 1)));
-        }
-        if (bits > 4) add(at + 16 * shape.chunk, plane);
+      at += 16 * half;
+      for (let g = 0, plane = 0, place = more * words * half; g < 8; g += 2, at += 32) {
+        const a = columns[g] as number;
+        const b = columns[g + 1] as number;
+        put(at, (a & nibbles) | ((b & nibbles) << 4));
+        if (more === 0) continue;
+        plane |= (((a >>> 4) & high) << place) | (((b >>> 4) & high) << (place + more));
+        place += 2 * more;
+        if ((g + 2) % words > 0) continue;
+        add(at + 32 - 16 * half, plane);
+        at += 16;
+        place -= more * words;
+        plane = 0;
       }
     }
   }
