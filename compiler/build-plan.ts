@@ -24,7 +24,7 @@ export interface PlanOptions {
 }
 
 /** Outputs that are there to look into the model, kept only where asked for. */
-const isTap = (name: string): boolean => name === 'embeddings' || name.startsWith('hidden.');
+const isTap = (name: string): boolean => /^(embeddings|hidden|layers)(\.|$)/.test(name);
 export const defaultOutputs = (graph: Graph): string[] => {
   const names = graph.outputs.map((o) => o.name);
   return names.includes('logits') ? ['logits'] : names.filter((name) => !isTap(name));

@@ -13,6 +13,7 @@ export const DIAGNOSTIC_CODES = {
   E027: 'A context that the model cannot have.',
   E028: 'A regular expression or JSON Schema for constrained output that is wrong, or asks for what is not supported.',
   E029: 'A constraint that is too large, or takes too long.',
+  E030: 'A pattern of values to look at (`taps`, `--tap`) that fits none of the model\'s.',
   E101: 'The text is not valid UTF-8 or holds control characters.',
   E102: 'The YAML syntax is wrong.',
   E103: 'Lists and maps are nested too deeply.',

@@ -4,7 +4,7 @@ import * as e from './expressions.ts';
 import { inferNode } from './operators.ts';
 import { ShapeError, broadcast, sameShape, showShape } from './shapes.ts';
 import type { BinaryFunction, Scalar, UnaryFunction } from '../kernels/scalar.ts';
-import type { Graph, GraphOutput, Node, Operator, Origin, Shape, StateSlot, WeightSlot } from './types.ts';
+import type { Graph, GraphOutput, Node, NodeId, Operator, Origin, Shape, StateSlot, WeightSlot } from './types.ts';
 
 /** A ShapeError with the place in the model where it happened. */
 export class LoweringShapeError extends ShapeError {
@@ -18,6 +18,7 @@ export class GraphBuilder {
   private readonly slots = new Map<string, { readonly slot: WeightSlot; readonly node: Node }>();
   private readonly states = new Map<string, StateSlot>();
   private readonly outputs: GraphOutput[] = [];
+  private readonly values = new Map<string, NodeId>();
   private readonly inputs = new Map<string, Node>();
   private origin: Origin = { label: 'model' };
 
@@ -167,6 +168,18 @@ export class GraphBuilder {
   output(name: string, node: Node): void {
     if (this.outputs.some((o) => o.name === name)) throw new InternalError('graph', `output ${name} is given twice`);
     this.outputs.push({ name, node: node.id });
+    this.value(name, node);
+  }
+
+  /** Gives `node` a name by which it can be looked at, and returns it. */
+  value(name: string, node: Node): Node {
+    const known = this.values.get(name);
+    if (known !== undefined && known !== node.id) throw new InternalError('graph', `the name ${name} is given to two values`);
+    this.values.set(name, node.id);
+    return node;
+  }
+  hasValue(name: string): boolean {
+    return this.values.has(name);
   }
 
   finish(): Graph {
@@ -176,6 +189,7 @@ export class GraphBuilder {
       weights: [...this.slots.values()].map((w) => w.slot),
       states: [...this.states.values()],
       outputs: [...this.outputs],
+      values: [...this.values].map(([name, node]) => ({ name, node })),
     };
   }
 }

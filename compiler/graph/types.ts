@@ -104,6 +104,15 @@ export interface GraphOutput {
   readonly node: NodeId;
 }
 
+/**
+ * A value worth looking at, by the name that the spec's ids give it: `layers.0.attention.q`, `layers.3.moe.choice`, `hidden.2`. One node may have
+ * several names. See compiler/taps.ts.
+ */
+export interface GraphValue {
+  readonly name: string;
+  readonly node: NodeId;
+}
+
 export interface Graph {
   readonly name: string;
   /** Topological order; `nodes[i].id` need not equal i. */
@@ -111,4 +120,6 @@ export interface Graph {
   readonly weights: readonly WeightSlot[];
   readonly states: readonly StateSlot[];
   readonly outputs: readonly GraphOutput[];
+  /** Everything that has a name, outputs too, in the order in which it is computed; each name once. Costs nothing: an output is what is kept. */
+  readonly values: readonly GraphValue[];
 }

@@ -46,5 +46,11 @@ export function verifyGraph(graph: Graph, where: string): Graph {
     if (names.has(output.name)) fail(`output ${output.name} is given twice`);
     names.add(output.name);
   }
+  const named = new Set<string>();
+  for (const value of graph.values) {
+    if (!known.has(value.node)) fail(`value ${value.name}: %${value.node} is not defined`);
+    if (named.has(value.name)) fail(`value ${value.name} is given twice`);
+    named.add(value.name);
+  }
   return graph;
 }

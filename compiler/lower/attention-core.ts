@@ -1,6 +1,7 @@
 /** Scaled dot-product attention over heads, decomposed: scores, their map, mask, softmax, mix. Every kind of attention ends in it. */
 import { InternalError } from '../diagnostics.ts';
 import { add, arg, constant, div, mul, unary } from '../graph/expressions.ts';
+import { named } from './context.ts';
 import { alibiBias, relativeBias } from './position.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
@@ -20,15 +21,15 @@ export interface AttentionCore {
   readonly sinks?: Node;
 }
 
-/** (q[T, h, d], k[S, g, d], v[S, g, e]) -> [T, h, e] */
-export function lowerAttentionCore(ctx: LowerContext, core: AttentionCore): Node {
+/** (q[T, h, d], k[S, g, d], v[S, g, e]) -> [T, h, e]. Names the `scores` before the mask and the `probs` of the branch at `slot`. */
+export function lowerAttentionCore(ctx: LowerContext, core: AttentionCore, slot: string): Node {
   const { graph } = ctx;
   const scores = graph.node({ op: 'scores' }, [core.q, core.k]);
-  const adjusted = adjustScores(ctx, scores, core);
+  const adjusted = named(ctx, `${slot}.scores`, adjustScores(ctx, scores, core));
   const masked = core.causal || core.window
     ? graph.node({ op: 'mask', causal: core.causal, ...(core.window ? { window: core.window } : {}) }, [adjusted])
     : adjusted;
-  return graph.node({ op: 'mix' }, [graph.softmax(masked, core.sinks), core.v]);
+  return graph.node({ op: 'mix' }, [named(ctx, `${slot}.probs`, graph.softmax(masked, core.sinks)), core.v]);
 }
 
 /** Scale, position bias and soft cap, in one map. */

@@ -3,7 +3,7 @@ import { add, arg, constant, div, mul, tokenPosition, unary } from '../graph/exp
 import { activate } from './activation.ts';
 import { clampTo } from './builtin-activation.ts';
 import { lowerAttentionCore } from './attention-core.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import { fail, LoweringError } from './lowering-error.ts';
 import { lowerHeadNorm, lowerNorm } from './norm.ts';
 import { lowerRope } from './rope.ts';
@@ -17,7 +17,9 @@ export function lowerAttention(ctx: LowerContext, x: Node, attention: Attention,
   const { heads, valueDim } = attention;
   const q = queryTemperature(ctx, lowerQuery(ctx, x, attention, slot), attention);
   const { k, v } = keysAndValues(ctx, x, attention, slot);
-  const mixed = labelled(ctx, `${slot}.core`, () => lowerAttentionCore(ctx, { ...coreOf(ctx, attention, slot), q, k, v }));
+  named(ctx, `${slot}.keys`, k);
+  named(ctx, `${slot}.values`, v);
+  const mixed = labelled(ctx, `${slot}.core`, () => named(ctx, `${slot}.mixed`, lowerAttentionCore(ctx, { ...coreOf(ctx, attention, slot), q, k, v }, slot)));
   const gated = finishMixed(ctx, x, graph.reshape(mixed, ['T', heads * valueDim]), attention, valueDim, slot);
   return project(ctx, gated, `${slot}.o`, { rows: model.dim, columns: heads * valueDim, bias: attention.bias.o, derivation: 'dim x heads * value_dim' });
 }
@@ -54,12 +56,14 @@ export function finishMixed(ctx: LowerContext, x: Node, mixed: Node, attention: 
   if (gate) {
     const rows = gate.per === 'element' ? heads * valueDim : heads;
     const logits = project(ctx, x, `${slot}.gate`, { rows, columns: model.dim, bias: gate.bias });
+    named(ctx, `${slot}.gate`, logits);
     const open = activate(ctx, logits, gate.activation, `${slot}.gate`);
     y = gate.per === 'element'
       ? graph.mul(y, open)
       : graph.reshape(graph.mul(graph.reshape(y, ['T', heads, valueDim]), graph.reshape(open, ['T', heads, 1])), ['T', heads * valueDim]);
   }
-  return subNorm ? lowerNorm(ctx, y, subNorm, `${slot}.sub_norm`) : y;
+  if (subNorm) y = lowerNorm(ctx, y, subNorm, `${slot}.sub_norm`);
+  return y === mixed ? y : named(ctx, `${slot}.gated`, y);
 }
 
 function lowerQuery(ctx: LowerContext, x: Node, attention: Attention, slot: string): Node {
@@ -82,6 +86,7 @@ function keysAndValues(ctx: LowerContext, x: Node, attention: Attention, slot: s
   k = normAndRotate(ctx, k, attention, `${slot}.k`);
   if (valueScale !== undefined) v = labelled(ctx, `${slot}.v`, () => graph.scale(v, valueScale));
   if (vNorm) v = lowerNorm(ctx, v, vNorm, `${slot}.v_norm`);
+  named(ctx, `${slot}.v`, v);
   // Without a causal mask every token must be there at once, so there is nothing to keep.
   const kept = attention.mask === 'causal'
     ? { k: graph.cache(`${slot}.k`, k), v: graph.cache(`${slot}.v`, v) }
@@ -110,5 +115,8 @@ function normAndRotate(ctx: LowerContext, heads: Node, attention: Attention, slo
   const clipped = (x: Node): Node => (clip !== undefined && clipWhen === 'after_norm' ? labelled(ctx, slot, () => ctx.graph.map([x], clampTo(arg(0), clip))) : x);
   const normed = (x: Node): Node => clipped(qkNorm ? lowerHeadNorm(ctx, x, qkNorm.norm, qkNorm.scope, `${slot}_norm`) : x);
   const rotated = (x: Node): Node => (position.kind === 'rope' ? lowerRope(ctx, x, position, slot) : x);
-  return qkNorm?.when === 'after_rope' ? normed(rotated(heads)) : rotated(normed(heads));
+  const late = qkNorm?.when === 'after_rope';
+  const still = named(ctx, slot, late ? heads : normed(heads));
+  const turned = late ? normed(rotated(still)) : rotated(still);
+  return turned === still ? still : named(ctx, `${slot}_rope`, turned);
 }

@@ -40,6 +40,11 @@ export function labelled<R>(ctx: LowerContext, slot: string, build: () => R): R 
   return ctx.graph.within({ label: slot }, build);
 }
 
+/** Names what is looked at as `name` (layers.0.attention.q). */
+export function named(ctx: LowerContext, name: string, node: Node): Node {
+  return ctx.graph.value(name, node);
+}
+
 export interface Projection {
   readonly rows: number;
   readonly columns: number;

@@ -1,6 +1,7 @@
 /** Blocks that the spec writes itself: statements of tensor expressions, the last of which is the block's output. */
 import { expressionNames } from '../expression/index.ts';
 import { constantScope, parseText, weightShape } from './constants.ts';
+import { named } from './context.ts';
 import { fail } from './lowering-error.ts';
 import { evaluateTensor, nodeOf } from './tensor-expression.ts';
 import { positions } from './tensor-functions.ts';
@@ -48,11 +49,22 @@ export function lowerCustomBlock(ctx: LowerContext, x: Node, body: CustomBlock, 
       return value.kind === 'tensor' ? value.node : nodeOf(scope, expression);
     }));
     keep(name, result);
+    if (result) nameStatement(ctx, result, slot, name);
     last = path;
   }
   if (!result) return x;
   if (!sameShape(result.shape, x.shape)) fail('E601', last, `block \`${body.block}\` gives ${showShape(result.shape)}, the residual stream is ${showShape(x.shape)}`);
   return result;
+}
+
+/** Names that every branch and step gives besides the statements of its block. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['norm', 'out', 'post_norm', 'residual']);
+
+/** A statement's value is `<slot>.<name>`, or `<slot>.body.<name>` where the branch has a value of that name itself. Weights and inputs are no results. */
+function nameStatement(ctx: LowerContext, node: Node, slot: string, name: string): void {
+  const { op } = node.operator;
+  if (op === 'weight' || op === 'constant' || op === 'input') return;
+  named(ctx, `${slot}.${OWN_NAMES.has(name) ? 'body.' : ''}${name}`, node);
 }
 
 /** Named tensors, some of which are built on first use. */

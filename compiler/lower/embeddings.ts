@@ -1,6 +1,6 @@
 /** The embedding stage: token rows, positions and types summed, normed, projected to the model's width. */
 import { add, arg, constant, mul, select, tokenPosition, unary } from '../graph/expressions.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import { lowerNorm } from './norm.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
@@ -12,17 +12,17 @@ export function lowerEmbeddings(ctx: LowerContext, embeddings: Embeddings): Node
   const { token, position, types, norm } = embeddings;
   let x = labelled(ctx, 'embeddings.token', () => {
     const rows = graph.gather(graph.weight('embeddings.token.weight', [token.rows, token.dim], 'rows x dim'), graph.input('ids'));
-    return graph.scale(rows, Math.fround(token.scale));
+    return named(ctx, 'embeddings.token', graph.scale(rows, Math.fround(token.scale)));
   });
   if (token.norm) x = lowerNorm(ctx, x, token.norm, 'embeddings.token_norm');
   const projected = (value: Node, bias: boolean): Node => project(ctx, value, 'embeddings.project', { rows: model.dim, columns: token.dim, bias });
   const early = embeddings.project?.of === 'token';
   const width = early ? model.dim : token.dim;
   if (embeddings.project && early) x = projected(x, embeddings.project.bias);
-  if (position) x = graph.add(x, lowerPosition(ctx, position, width));
+  if (position) x = graph.add(x, named(ctx, 'embeddings.position', lowerPosition(ctx, position, width)));
   if (types) {
     const rows = labelled(ctx, 'embeddings.types', () => graph.gather(graph.weight('embeddings.types.weight', [types.rows, width], 'rows x dim'), graph.input('types')));
-    x = graph.add(x, rows);
+    x = graph.add(x, named(ctx, 'embeddings.types', rows));
   }
   if (norm) x = lowerNorm(ctx, x, norm, 'embeddings.norm');
   return embeddings.project && !early ? projected(x, embeddings.project.bias) : x;

@@ -2,7 +2,7 @@
 import { add, arg, binary, constant, mul } from '../graph/expressions.ts';
 import { bindActivation } from './activation.ts';
 import { clampTo } from './builtin-activation.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import { lowerNorm } from './norm.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
@@ -22,11 +22,11 @@ export function lowerFeedForward(ctx: LowerContext, x: Node, ffn: FeedForward, s
 /** down(activation(gate(x)) * (up(x) + offset)), or down(activation(up(x))) */
 export function feedForward(ctx: LowerContext, x: Node, ffn: FeedForward, slot: string, by: Project): Node {
   const { dim } = ctx.model;
-  const up = by(x, 'up', ffn.hidden, dim, ffn.bias.up);
-  const gate = ffn.gated ? by(x, 'gate', ffn.hidden, dim, ffn.bias.gate) : undefined;
-  const inner = labelled(ctx, `${slot}.activation`, () => activated(ctx, ffn, slot, up, gate));
-  const normed = ffn.midNorm ? lowerNorm(ctx, inner, ffn.midNorm, `${slot}.mid_norm`) : inner;
-  return by(normed, 'down', dim, ffn.hidden, ffn.bias.down);
+  const up = named(ctx, `${slot}.up`, by(x, 'up', ffn.hidden, dim, ffn.bias.up));
+  const gate = ffn.gated ? named(ctx, `${slot}.gate`, by(x, 'gate', ffn.hidden, dim, ffn.bias.gate)) : undefined;
+  const inner = named(ctx, `${slot}.hidden`, labelled(ctx, `${slot}.activation`, () => activated(ctx, ffn, slot, up, gate)));
+  const normed = ffn.midNorm ? named(ctx, `${slot}.mid_norm`, lowerNorm(ctx, inner, ffn.midNorm, `${slot}.mid_norm`)) : inner;
+  return named(ctx, `${slot}.out`, by(normed, 'down', dim, ffn.hidden, ffn.bias.down));
 }
 
 function activated(ctx: LowerContext, ffn: FeedForward, slot: string, up: Node, gate: Node | undefined): Node {

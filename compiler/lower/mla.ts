@@ -5,7 +5,7 @@
  */
 import { lowerAttentionCore } from './attention-core.ts';
 import { coreOf, finishMixed, queryTemperature } from './attention.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import { lowerNorm } from './norm.ts';
 import { lowerRope } from './rope.ts';
 import type { LowerContext } from './context.ts';
@@ -19,9 +19,12 @@ export function lowerLatentAttention(ctx: LowerContext, x: Node, attention: Late
   const q = queryTemperature(ctx, latentQuery(ctx, x, attention, slot), attention);
   const k = latentKey(ctx, x, attention, slot);
   const v = labelled(ctx, `${slot}.core`, () => graph.slice(k, 2, 0, kvRank));
-  const mixed = labelled(ctx, `${slot}.core`, () => lowerAttentionCore(ctx, { ...coreOf(ctx, attention, slot), q, k, v }));
+  named(ctx, `${slot}.q_latent`, q);
+  named(ctx, `${slot}.keys`, k);
+  const mixed = labelled(ctx, `${slot}.core`, () => named(ctx, `${slot}.latent`, lowerAttentionCore(ctx, { ...coreOf(ctx, attention, slot), q, k, v }, slot)));
   const values = labelled(ctx, `${slot}.v_b`, () =>
     graph.headLinear(mixed, graph.weight(`${slot}.v_b.weight`, [heads, valueDim, kvRank], 'heads x value_dim x kv_rank')));
+  named(ctx, `${slot}.mixed`, values);
   const finished = finishMixed(ctx, x, graph.reshape(values, ['T', heads * valueDim]), attention, valueDim, slot);
   return project(ctx, finished, `${slot}.o`, { rows: model.dim, columns: heads * valueDim, bias: attention.bias.o, derivation: 'dim x heads * value_dim' });
 }
@@ -40,7 +43,7 @@ function latentQuery(ctx: LowerContext, x: Node, attention: LatentAttention, slo
     flat = project(ctx, normed, `${slot}.q_b`, { rows: heads * width, columns: qRank, bias: false, derivation: 'heads * (nope_dim + rope_dim) x q_rank' });
   }
   return labelled(ctx, `${slot}.q`, () => {
-    const all = graph.reshape(flat, ['T', heads, width]);
+    const all = named(ctx, `${slot}.q`, graph.reshape(flat, ['T', heads, width]));
     const rotated = rotate(ctx, graph.slice(all, 2, nopeDim, ropeDim), attention, `${slot}.q`);
     const absorbed = labelled(ctx, `${slot}.k_b`, () =>
       graph.headLinear(graph.slice(all, 2, 0, nopeDim), graph.weight(`${slot}.k_b.weight`, [heads, kvRank, nopeDim], 'heads x kv_rank x nope_dim')));
@@ -56,7 +59,7 @@ function latentKey(ctx: LowerContext, x: Node, attention: LatentAttention, slot:
   const latent = lowerNorm(ctx, graph.slice(both, 1, 0, kvRank), attention.latentNorm, `${slot}.kv_a_norm`);
   return labelled(ctx, `${slot}.kv`, () => {
     const key = graph.reshape(graph.slice(both, 1, kvRank, ropeDim), ['T', 1, ropeDim]);
-    const row = graph.concat([graph.reshape(latent, ['T', 1, kvRank]), rotate(ctx, key, attention, `${slot}.k`)], 2);
+    const row = named(ctx, `${slot}.kv`, graph.concat([graph.reshape(latent, ['T', 1, kvRank]), rotate(ctx, key, attention, `${slot}.k`)], 2));
     return attention.mask === 'causal' ? graph.cache(`${slot}.kv`, row) : row;
   });
 }

@@ -1,6 +1,6 @@
 /** Mixture of experts: a router, the chosen experts' feed-forwards, and always-on shared ones. */
 import { add, arg } from '../graph/expressions.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import { feedForward, lowerFeedForward } from './ffn.ts';
 import { gateOutput, lowerRouter } from './router.ts';
 import type { LowerContext } from './context.ts';
@@ -12,6 +12,8 @@ export function lowerMixture(ctx: LowerContext, x: Node, moe: MixtureOfExperts, 
   const { graph, model } = ctx;
   const { experts, topK, router, shared } = moe;
   const { choice, weights } = lowerRouter(ctx, x, moe, `${slot}.router`);
+  named(ctx, `${slot}.choice`, choice);
+  named(ctx, `${slot}.weights`, weights);
   const each = graph.reshape(weights, ['T', topK, 1]);
 
   const input = router.apply === 'input' ? graph.mul(graph.reshape(x, ['T', 1, model.dim]), each) : x;
@@ -23,11 +25,13 @@ export function lowerMixture(ctx: LowerContext, x: Node, moe: MixtureOfExperts, 
     }));
   const routed = labelled(ctx, `${slot}.experts`, () =>
     graph.reduce('sum', router.apply === 'output' ? graph.mul(outputs, each) : outputs, 1));
+  named(ctx, `${slot}.experts`, routed);
   if (!shared) return routed;
 
   const always = lowerFeedForward(ctx, x, shared, `${slot}.shared`);
   const gated = shared.gate
     ? gateOutput(ctx, always, project(ctx, x, `${slot}.shared.gate_out`, { rows: 1, columns: model.dim, bias: false }))
     : always;
+  named(ctx, `${slot}.shared`, gated);
   return labelled(ctx, slot, () => graph.add(routed, gated));
 }

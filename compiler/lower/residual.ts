@@ -7,6 +7,7 @@ import { lowerFeedForward } from './ffn.ts';
 import { lowerLatentAttention } from './mla.ts';
 import { lowerMixture } from './moe.ts';
 import { lowerNorm } from './norm.ts';
+import { named } from './context.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
 import type { Branch, BranchBody, Layer, ResidualStep } from '../model.ts';
@@ -24,23 +25,23 @@ export function lowerLayer(ctx: LowerContext, x: Node, layer: Layer): Node {
 function lowerStep(ctx: LowerContext, x: Node, step: ResidualStep, prefix: string): Node {
   const { graph } = ctx;
   const slot = `${prefix}.${step.id}`;
-  const normed = step.norm ? lowerNorm(ctx, x, step.norm, `${slot}.norm`) : x;
+  const normed = step.norm ? named(ctx, `${slot}.norm`, lowerNorm(ctx, x, step.norm, `${slot}.norm`)) : x;
   const outputs = step.branches.map((branch) => ctx.problems.collect(() =>
     graph.within({ label: `${prefix}.${branch.id}`, path: branch.path }, () => lowerBranch(ctx, normed, branch, `${prefix}.${branch.id}`))) ?? normed);
   const [first, ...others] = outputs;
   if (!first) throw new InternalError('lower', `${slot} has no branch`);
   const sum = others.reduce((total, y) => graph.add(total, y), first);
-  const branch = step.postNorm ? lowerNorm(ctx, sum, step.postNorm, `${slot}.post_norm`) : sum;
+  const branch = step.postNorm ? named(ctx, `${slot}.post_norm`, lowerNorm(ctx, sum, step.postNorm, `${slot}.post_norm`)) : sum;
   const skip = step.from === 'normed' ? normed : x;
   const times = (value: Scalar, factor: number): Scalar => (factor === 1 ? value : mul(value, constant(factor)));
   const next = graph.map([skip, branch], add(times(arg(0), step.skipScale), times(arg(1), step.scale)));
-  return step.outNorm ? lowerNorm(ctx, next, step.outNorm, `${slot}.out_norm`) : next;
+  return named(ctx, `${slot}.residual`, step.outNorm ? lowerNorm(ctx, next, step.outNorm, `${slot}.out_norm`) : next);
 }
 
 function lowerBranch(ctx: LowerContext, x: Node, branch: Branch, slot: string): Node {
-  const input = branch.norm ? lowerNorm(ctx, x, branch.norm, `${slot}.norm`) : x;
-  const output = lowerBody(ctx, input, branch.body, slot);
-  return branch.postNorm ? lowerNorm(ctx, output, branch.postNorm, `${slot}.post_norm`) : output;
+  const input = branch.norm ? named(ctx, `${slot}.norm`, lowerNorm(ctx, x, branch.norm, `${slot}.norm`)) : x;
+  const output = named(ctx, `${slot}.out`, lowerBody(ctx, input, branch.body, slot));
+  return branch.postNorm ? named(ctx, `${slot}.post_norm`, lowerNorm(ctx, output, branch.postNorm, `${slot}.post_norm`)) : output;
 }
 
 function lowerBody(ctx: LowerContext, x: Node, body: BranchBody, slot: string): Node {

@@ -1,6 +1,6 @@
 /** The choice of experts for each token, and their weights. */
 import { add, arg, binary, constant, div, mul, select, unary } from '../graph/expressions.ts';
-import { labelled, project } from './context.ts';
+import { labelled, named, project } from './context.ts';
 import type { LowerContext } from './context.ts';
 import type { Node } from '../graph/types.ts';
 import type { MixtureOfExperts, Router } from '../model.ts';
@@ -17,7 +17,7 @@ export interface Routing {
 export function lowerRouter(ctx: LowerContext, x: Node, moe: MixtureOfExperts, slot: string): Routing {
   const { router, experts, topK } = moe;
   const { graph, model } = ctx;
-  const logits = project(ctx, x, slot, { rows: experts, columns: model.dim, bias: router.bias, derivation: 'experts x dim' });
+  const logits = named(ctx, slot, project(ctx, x, slot, { rows: experts, columns: model.dim, bias: router.bias, derivation: 'experts x dim' }));
   return labelled(ctx, slot, () => {
     switch (router.order) {
       case 'topk_then_score': {
@@ -26,7 +26,7 @@ export function lowerRouter(ctx: LowerContext, x: Node, moe: MixtureOfExperts, s
         return { choice, weights: finishWeights(ctx, score(ctx, router, chosen), router) };
       }
       case 'score_then_topk': {
-        const scores = score(ctx, router, logits);
+        const scores = named(ctx, `${slot}.scores`, score(ctx, router, logits));
         const { choice, masked } = choose(ctx, scores, moe, slot);
         // An expert of a group that was not chosen counts as its masked score where that is a score (0), not a marker.
         const weighed = router.groupMask === 'zero' && !router.selectionBias ? masked : scores;

@@ -111,15 +111,19 @@ function attention(a: Arguments, label: string, causal: boolean): Node {
     position: { kind: 'none' },
     ...(window === undefined ? {} : { window: { kind: causal ? 'sliding' : 'symmetric', size: window } }),
     ...(softcap === undefined ? {} : { softcap }),
-  });
+  }, freeName(label, (name) => a.ctx.graph.hasValue(`${name}.scores`)));
 }
 
 /** Appends to a state called `label`, with a number behind it where a statement has several. */
 function keep(a: Arguments, x: Node, label: string): Node {
   const { graph } = a.ctx;
+  return graph.cache(freeName(label, (name) => graph.hasState(name)), x);
+}
+
+function freeName(label: string, taken: (name: string) => boolean): string {
   let name = label;
-  for (let n = 2; graph.hasState(name); n++) name = `${label}.${n}`;
-  return graph.cache(name, x);
+  for (let n = 2; taken(name); n++) name = `${label}.${n}`;
+  return name;
 }
 
 /** x[T, ...] as it was some tokens before, 0 before the first token. The result of `cache` is used as it is. */

@@ -19,6 +19,7 @@ export const commonSubexpressionsPass: GraphPass = {
       if (key !== undefined) byKey.set(key, node.id);
       nodes.push(changed);
     }
-    return { ...graph, nodes, outputs: graph.outputs.map((o) => ({ ...o, node: same.get(o.node) ?? o.node })) };
+    const kept = <R extends { readonly node: NodeId }>(named: R): R => ({ ...named, node: same.get(named.node) ?? named.node });
+    return { ...graph, nodes, outputs: graph.outputs.map(kept), values: graph.values.map(kept) };
   },
 };

@@ -11,6 +11,6 @@ export const deadCodePass: GraphPass = {
     const nodes = graph.nodes.filter((n) => needed.has(n.id));
     const slots = new Set(nodes.flatMap((n) => (n.operator.op === 'weight' ? [n.operator.slot] : [])));
     const states = new Set(nodes.flatMap((n) => (n.operator.op === 'cache' ? [n.operator.state] : [])));
-    return { ...graph, nodes, weights: graph.weights.filter((s) => slots.has(s.slot)), states: graph.states.filter((s) => states.has(s.name)) };
+    return { ...graph, nodes, weights: graph.weights.filter((s) => slots.has(s.slot)), states: graph.states.filter((s) => states.has(s.name)), values: graph.values.filter((v) => needed.has(v.node)) };
   },
 };

@@ -1,0 +1,55 @@
+/**
+ * Looking inside a model: values that have names (see `Graph.values`) become outputs of the graph. A plan keeps outputs in memory, so it stores
+ * a tapped value beside what a fused kernel makes of it, or leaves the fusion.
+ */
+import { expandBraces } from './braces.ts';
+import { matchesGlob } from './glob.ts';
+import { editDistance, nearest } from './nearest.ts';
+import type { Diagnostic } from './diagnostics.ts';
+import type { Graph, GraphOutput } from './graph/types.ts';
+
+export interface Tapped {
+  /** The graph with the values among its outputs, under their own names. */
+  readonly graph: Graph;
+  /** The values that the patterns fit, in the order in which they are computed. */
+  readonly names: readonly string[];
+  /** One for each pattern that fits nothing. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * `patterns`: names in which `*` stands for any characters and `{q,k}` for either. `pathOf` gives the place of a pattern in a spec, for diagnostics;
+ * none by default.
+ */
+export function tapGraph(graph: Graph, patterns: readonly string[], pathOf: (pattern: number) => string = () => ''): Tapped {
+  const wanted = new Set<string>();
+  const diagnostics: Diagnostic[] = [];
+  patterns.forEach((pattern, n) => {
+    const globs = expandBraces(pattern).map(({ text }) => text);
+    const fitting = graph.values.filter(({ name }) => globs.some((glob) => matchesGlob(glob, name)));
+    for (const { name } of fitting) wanted.add(name);
+    if (fitting.length === 0) diagnostics.push(noSuchValue(graph, pattern, pathOf(n)));
+  });
+  const names = graph.values.map(({ name }) => name).filter((name) => wanted.has(name));
+  const known = new Set(graph.outputs.map(({ name }) => name));
+  const added: GraphOutput[] = graph.values.filter(({ name }) => wanted.has(name) && !known.has(name)).map(({ name, node }) => ({ name, node }));
+  return { graph: added.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...added] }, names, diagnostics };
+}
+
+function noSuchValue(graph: Graph, pattern: string, path: string): Diagnostic {
+  const names = graph.values.map(({ name }) => name);
+  // Layers are alike: one name stands for the values of all of them.
+  const families = [...new Set(names.map((name) => name.replace(/(?<=\.)\d+(?=\.|$)/g, '*')))];
+  const meant = nearest(pattern, [...names, ...families]);
+  const hint = meant === undefined ? `the nearest names are ${similar(pattern, families).join(', ')}` : `did you mean \`${meant}\`?`;
+  return { code: 'E030', severity: 'error', path, message: `no value of the model fits \`${pattern.slice(0, 200)}\``, hint };
+}
+
+/** The five names that share most with a pattern: words first, then letters. */
+function similar(pattern: string, names: readonly string[]): string[] {
+  const words = new Set(pattern.slice(0, 200).toLowerCase().split(/[^a-z0-9]+/).filter((word) => word !== ''));
+  return names
+    .map((name) => ({ name, shared: name.split('.').filter((word) => words.has(word)).length, distance: editDistance(pattern.slice(0, 80), name.slice(0, 80)) }))
+    .sort((a, b) => b.shared - a.shared || a.distance - b.distance)
+    .slice(0, 5).map(({ name }) => `\`${name}\``);
+}
