@@ -207,8 +207,11 @@ def llama3_factors(c):
 # ---- families: an architecture, its metadata, its tensors ----
 
 class Family:
-    def __init__(self, arch, metadata=lambda w, c: None, tensors=plain, general=True, extra=lambda c: ()):
+    """`named` is an architecture that the package does not know; `arch` has its tensors' names then."""
+
+    def __init__(self, arch, metadata=lambda w, c: None, tensors=plain, general=True, extra=lambda c: (), named=None):
         self.arch, self.metadata, self.tensors, self.general, self.extra = arch, metadata, tensors, general, extra
+        self.name = named or gguf.MODEL_ARCH_NAMES[arch]
 
 
 def llama_metadata(w, c):
@@ -705,6 +708,24 @@ def deci_tensors(c, name, data):
         yield name, data
 
 
+def laguna_metadata(w, c):
+    w.add_vocab_size(c.need('vocab_size'))
+    w.add_head_count(c.need('num_attention_heads_per_layer'))
+    w.add_sliding_window(c.need('sliding_window'))
+    moe_metadata(w, c)
+    w.add_expert_shared_feed_forward_length(c.need('shared_expert_intermediate_size'))
+    w.add_expert_weights_norm(True)
+    w.add_expert_weights_scale(float(c.need('moe_routed_scaling_factor')))
+    w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    w.add_leading_dense_block_count(c.need('mlp_layer_types').count('dense'))
+    for kind, add in (('full_attention', w.add_rope_dimension_count), ('sliding_attention', w.add_rope_dimension_count_swa)):
+        add(int(c.need('head_dim') * c.rope[kind]['partial_rotary_factor']))
+
+
+def laguna_tensors(c, name, data):
+    yield from selection_bias(c, name.replace('mlp.experts.e_score', 'mlp.gate.e_score').replace('post_attention_layernorm', 'pre_mlp_layernorm'), data)
+
+
 def lfm2_metadata(w, c):
     w.add_head_count_kv([0 if kind == 'conv' else c.kv_heads for kind in c.need('layer_types')])
     w.add_vocab_size(c.need('vocab_size'))
@@ -919,6 +940,7 @@ FAMILIES = {
     'eurobert': Family(A.EUROBERT, eurobert_metadata, eurobert_tensors),
     'deci': Family(A.DECI, deci_metadata, deci_tensors, extra=llama3_factors),
     'internlm2': Family(A.INTERNLM2, tensors=llama_like),
+    'laguna': Family(A.AFMOE, laguna_metadata, laguna_tensors, named='laguna'),
     'jais2': Family(A.JAIS2, lambda w, c: w.add_rope_dimension_count(c.head_dim)),
     'lfm2': Family(A.LFM2, lfm2_metadata, lfm2_tensors),
     'lfm2_moe': Family(A.LFM2MOE, lfm2_metadata, lfm2_tensors),
@@ -983,7 +1005,7 @@ def convert(folder, out, kind='f32', pre='default', model_type=None):
         # Attention runs over one shared latent key.
         c.config['num_key_value_heads'] = 1
         c.config['head_dim'] = None
-    w = gguf.GGUFWriter(out, gguf.MODEL_ARCH_NAMES[family.arch])
+    w = gguf.GGUFWriter(out, family.name)
     w.add_type(gguf.GGUFType.MODEL)
     w.add_name(c.folder.name)
     w.add_file_type(gguf.LlamaFileType.ALL_F32 if kind == 'f32' else getattr(gguf.LlamaFileType, 'MOSTLY_MXFP4_MOE' if kind == 'mxfp4' else f'MOSTLY_{kind.upper()}'))
@@ -1007,7 +1029,7 @@ def convert(folder, out, kind='f32', pre='default', model_type=None):
         known = name if name.startswith(('blk.', 'rope_')) else next((found for found in (
             table.get_name(spelled, try_suffixes=('.weight', '.bias')) for table in (names, common) for spelled in (name, name.removeprefix('transformer.'))) if found), None)
         if known is None:
-            raise ValueError(f'{folder}: {name} has no name in {gguf.MODEL_ARCH_NAMES[family.arch]}')
+            raise ValueError(f'{folder}: {name} has no name in {family.name}')
         stored, used = store(np.ascontiguousarray(data.numpy()), known, wanted)
         w.add_tensor(known, stored, raw_dtype=used)
     w.write_header_to_file()
