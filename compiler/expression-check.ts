@@ -3,26 +3,42 @@
  * texts are expressions (`expression`), so this walks schema and spec together.
  */
 import { EXPRESSION_FUNCTIONS, unknownFunction, unknownName, walkExpression } from './expression/index.ts';
-import { specRules, type Rules } from './schema-rules.ts';
+import { specRules, testRules, type Rules } from './schema-rules.ts';
 import { pointer } from './source.ts';
 import type { MapNode, ScalarNode, SourceNode } from './source.ts';
 import { TENSORS } from './resolve/params.ts';
-import type { Reporter } from './resolve/context.ts';
+import type { Diagnostic } from './diagnostics.ts';
+import { Reporter } from './resolve/context.ts';
 
 export function checkExpressions(reporter: Reporter, root: MapNode): void {
   const params = root.entries.get('params')?.value;
   const names = new Set(params?.kind === 'map' ? params.entries.keys() : []);
   const anywhere = new Set([...names, 'i']);
   walk(specRules(), root, '', (node, path, kind) => {
-    // A name on its own may be one of the field's names; the field says so better when it is read.
-    if (kind === 'choice' && /^[A-Za-z_0-9^]*$/.test(node.value)) return;
-    const expression = reporter.parse(node, path);
-    if (!expression) return;
-    walkExpression(expression, (part) => {
-      const known = anywhere.has(part.kind === 'name' ? part.name : '') || (path.endsWith('/gguf_default') && part.kind === 'name' && part.name === TENSORS);
-      if (part.kind === 'name' && !known) reporter.expressionError(node, path, unknownName(part.name, part.at, anywhere));
-      if (part.kind === 'call' && !EXPRESSION_FUNCTIONS.has(part.name)) reporter.expressionError(node, path, unknownFunction(part.name, part.nameAt));
-    });
+    const more = path.endsWith('/gguf_default') ? [TENSORS] : [];
+    checkNames(reporter, node, path, kind, new Set([...anywhere, ...more]));
+  });
+}
+
+/** The expressions of `expect` in a graph test, which stands at `path`: they may use the spec's params, and dimensions the rows of a step. */
+export function checkTestExpressions(expect: SourceNode, path: string, params: readonly string[]): readonly Diagnostic[] {
+  const reporter = new Reporter();
+  const rules = testRules().under('defaults')?.under('expect');
+  if (rules) walk(rules, expect, path, (node, at, kind) => checkNames(reporter, node, at, kind, new Set(kind === 'dimension' ? [...params, ...DIMENSIONS] : params)));
+  return reporter.diagnostics();
+}
+
+/** Axes whose length a step decides: rows, rows of logits, and tokens of the state. */
+const DIMENSIONS = ['T', 'R', 'S'];
+
+function checkNames(reporter: Reporter, node: ScalarNode & { readonly value: string }, path: string, kind: string, known: ReadonlySet<string>): void {
+  // A name on its own may be one of the field's names; the field says so better when it is read.
+  if (kind === 'choice' && /^[A-Za-z_0-9^]*$/.test(node.value)) return;
+  const expression = reporter.parse(node, path);
+  if (!expression) return;
+  walkExpression(expression, (part) => {
+    if (part.kind === 'name' && !known.has(part.name)) reporter.expressionError(node, path, unknownName(part.name, part.at, known));
+    if (part.kind === 'call' && !EXPRESSION_FUNCTIONS.has(part.name)) reporter.expressionError(node, path, unknownFunction(part.name, part.nameAt));
   });
 }
 

@@ -2,7 +2,7 @@
 import type { ListNode, MapEntry, MapNode, SourceNode } from './source.ts';
 
 /** Keys that describe one spec and are not handed down. */
-const OWN_KEYS = new Set(['name', 'description', 'model_types', 'gguf_architectures', 'extends']);
+const OWN_KEYS = new Set(['name', 'description', 'model_types', 'gguf_architectures', 'extends', 'tests']);
 /** Bodies of a residual step, of which it has one: naming another replaces it. */
 export const BODY_KEYS = ['attention', 'mla', 'ffn', 'moe', 'block', 'parallel', 'variants'] as const;
 /** Keys whose null is a value: the param is null where no source has it. */

@@ -39,8 +39,11 @@ export interface ParseResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Parses one file. `text` as bytes is checked to be UTF-8. Never throws; takes time linear in the length of the text. */
-export function parseSpec(text: string | Uint8Array, name: string): ParseResult {
+/**
+ * Parses one file. `text` as bytes is checked to be UTF-8. Never throws; takes time linear in the length of the text. `what` is what messages call
+ * the file.
+ */
+export function parseSpec(text: string | Uint8Array, name: string, what: 'a spec' | 'a test file' = 'a spec'): ParseResult {
   const blank = sourceFile(name, '');
   const size = typeof text === 'string' ? text.length : text.byteLength;
   if (size > LARGEST_FILE) {
@@ -54,7 +57,7 @@ export function parseSpec(text: string | Uint8Array, name: string): ParseResult 
     return { diagnostics: [diagnosticAt({ file: blank, offset: 0, length: 1 }, 'E101', '', 'the file is not valid UTF-8')] };
   }
   const file = sourceFile(name, decoded.startsWith('\uFEFF') ? decoded.slice(1) : decoded);
-  const refused = refuse(file);
+  const refused = refuse(file, what);
   if (refused.length > 0) return { diagnostics: refused };
   const yaml = parseDocument(file.text, {
     version: '1.2', schema: 'core', merge: false, stringKeys: true, uniqueKeys: false, strict: true, prettyErrors: false, logLevel: 'silent',
@@ -64,14 +67,19 @@ export function parseSpec(text: string | Uint8Array, name: string): ParseResult 
     return diagnosticAt(place, 'E102', '', SYNTAX[error.code] ?? firstSentence(error.message));
   });
   if (diagnostics.length > 0) return { diagnostics };
-  const builder = new TreeBuilder(file, yaml);
+  const builder = new TreeBuilder(file, yaml, files(what));
   const root = builder.build(yaml.contents, '');
   if (!root || root.kind !== 'map') {
     const place = root?.place ?? { file, offset: 0, length: 1 };
-    builder.diagnostics.push(diagnosticAt(place, 'E110', '', 'a spec is a map that starts with `peel: 1`', undefined));
+    builder.diagnostics.push(diagnosticAt(place, 'E110', '', `${what} is a map that starts with \`peel: 1\``, undefined));
     return { diagnostics: builder.diagnostics };
   }
   return { document: { file, root }, diagnostics: builder.diagnostics };
+}
+
+/** `a spec` -> `specs`. */
+function files(what: string): string {
+  return `${what.slice(2)}s`;
 }
 
 function firstSentence(message: string): string {
@@ -79,20 +87,20 @@ function firstSentence(message: string): string {
 }
 
 /** What must be refused before the composer, which recurses, sees the text. */
-function refuse(file: SourceFile): Diagnostic[] {
+function refuse(file: SourceFile, what: string): Diagnostic[] {
   const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufeff\ufffe\uffff]/.exec(file.text);
   if (control) {
     const code = (control[0].codePointAt(0) ?? 0).toString(16).padStart(4, '0').toUpperCase();
-    return [diagnosticAt({ file, offset: control.index, length: 1 }, 'E101', '', `the control character U+${code} cannot be in a spec`)];
+    return [diagnosticAt({ file, offset: control.index, length: 1 }, 'E101', '', `the control character U+${code} cannot be in ${what}`)];
   }
   return scan(file.text, { nesting: DEEPEST_NESTING, scalars: MOST_SCALARS }).map(({ kind, offset, length }) => {
     const place = { file, offset, length: Math.max(1, length) };
     switch (kind) {
       case 'deep': return diagnosticAt(place, 'E103', '', `lists and maps are nested more than ${DEEPEST_NESTING} deep here`);
       case 'many': return diagnosticAt(place, 'E109', '', `the file holds more than ${MOST_SCALARS} keys and values`);
-      case 'directive': return diagnosticAt(place, 'E105', '', 'directives (%) are not used in specs');
-      case 'tag': return diagnosticAt(place, 'E105', '', 'tags (!) are not used in specs', 'an expression that starts with ! needs quotes');
-      case 'document': return diagnosticAt(place, 'E105', '', 'a spec is one document, but another one starts here');
+      case 'directive': return diagnosticAt(place, 'E105', '', `directives (%) are not used in ${files(what)}`);
+      case 'tag': return diagnosticAt(place, 'E105', '', `tags (!) are not used in ${files(what)}`, 'an expression that starts with ! needs quotes');
+      case 'document': return diagnosticAt(place, 'E105', '', `${what} is one document, but another one starts here`);
       default: return kind satisfies never;
     }
   });
@@ -110,7 +118,7 @@ class TreeBuilder {
   private readonly anchors = new Map<string, Converted | 'open'>();
   private tooLarge = false;
 
-  constructor(private readonly file: SourceFile, private readonly yaml: Document.Parsed) {}
+  constructor(private readonly file: SourceFile, private readonly yaml: Document.Parsed, private readonly files: string) {}
 
   build(node: YamlNode | null | undefined, path: string): SourceNode | undefined {
     return this.convert(node, path)?.node;
@@ -205,7 +213,7 @@ class TreeBuilder {
       return undefined;
     }
     const text = String(key.value);
-    if (text === '<<') this.report(place, 'E105', path, 'merge keys (<<) are not used in specs; use `extends`');
+    if (text === '<<') this.report(place, 'E105', path, `merge keys (<<) are not used in ${this.files}${this.files === 'specs' ? '; use `extends`' : '; use `defaults`'}`);
     else if (RESERVED_KEYS.has(text)) this.report(place, 'E108', path, `the key \`${text}\` is reserved`);
     else return text;
     return undefined;

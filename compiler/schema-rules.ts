@@ -1,5 +1,6 @@
 /** The schema as something to walk beside a spec: which texts are expressions, and what is described under a key. */
 import schema from '../schema/spec.schema.json' with { type: 'json' };
+import testSchema from '../schema/test.schema.json' with { type: 'json' };
 
 export type SchemaNode = Readonly<Record<string, unknown>>;
 
@@ -15,11 +16,16 @@ export interface Rules {
 
 /** The rules of a whole spec. */
 export function specRules(): Rules {
-  return rulesOf(schema);
+  return rulesOf(schema, schema);
 }
 
-function rulesOf(described: SchemaNode): Rules {
-  const node = follow(described);
+/** The rules of a file of graph tests. */
+export function testRules(): Rules {
+  return rulesOf(testSchema, testSchema);
+}
+
+function rulesOf(root: SchemaNode, described: SchemaNode): Rules {
+  const node = follow(root, described);
   const kind = described['expression'] ?? node['expression'];
   const expression = typeof kind === 'string' ? kind : undefined;
   const properties = isSchema(node['properties']) ? node['properties'] : {};
@@ -27,12 +33,12 @@ function rulesOf(described: SchemaNode): Rules {
     expression, names: namesIn(node),
     under: (key) => {
       const rule = Object.hasOwn(properties, key) ? properties[key] : node['additionalProperties'];
-      return isSchema(rule) ? rulesOf(rule) : undefined;
+      return isSchema(rule) ? rulesOf(root, rule) : undefined;
     },
     get items() {
       // A list where an expression may stand holds expressions.
-      if (isSchema(node['items'])) return rulesOf(node['items']);
-      return expression === undefined ? undefined : rulesOf({ expression });
+      if (isSchema(node['items'])) return rulesOf(root, node['items']);
+      return expression === undefined ? undefined : rulesOf(root, { expression });
     },
   };
 }
@@ -42,10 +48,10 @@ function namesIn(node: SchemaNode): string[] {
   return branches.flatMap((branch) => (Array.isArray(branch['enum']) ? branch['enum'].map(String) : []));
 }
 
-function follow(rules: SchemaNode): SchemaNode {
+function follow(root: SchemaNode, rules: SchemaNode): SchemaNode {
   const reference = rules['$ref'];
-  if (typeof reference !== 'string') return rules;
-  const definitions: SchemaNode = schema.$defs;
+  const definitions = root['$defs'];
+  if (typeof reference !== 'string' || !isSchema(definitions)) return rules;
   const target = definitions[reference.slice('#/$defs/'.length)];
   return isSchema(target) ? target : rules;
 }

@@ -61,7 +61,7 @@ function described(root: MapNode, input: WriteInput): MapNode {
   const place = root.place;
   const text = (value: ScalarValue): MapEntry => ({ key: place, value: { kind: 'scalar', value, place } });
   const everything: MapEntry = { key: place, value: { kind: 'map', place, entries: new Map([['ignore', { key: place, value: { kind: 'list', items: [text('*').value], place } }]]) } };
-  const dropped = new Set(['peel', 'name', 'description', 'model_types', 'gguf_architectures', 'extends', 'config', 'metadata']);
+  const dropped = new Set(['peel', 'name', 'description', 'model_types', 'gguf_architectures', 'extends', 'tests', 'config', 'metadata']);
   const inherited = [...root.entries].filter(([key]) => !dropped.has(key));
   const params = inherited.filter(([key]) => key === 'params');
   return { ...root, entries: new Map([

@@ -48,7 +48,7 @@ export function shown(file: string): string {
 /** Names of the specs in `folder`. */
 export function specNames(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)).sort();
+    return readdirSync(folder).filter((file) => file.endsWith('.yaml') && !file.endsWith('.test.yaml')).map((file) => file.slice(0, -5)).sort();
   } catch {
     return [];
   }

@@ -25,6 +25,7 @@ import { Session, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { readText } from './weights/files.ts';
+import { readJsonObject } from './weights/json.ts';
 import { openWeights } from './weights/folder.ts';
 import { RecipeProvider } from './weights/provider.ts';
 import { QuantisingProvider } from './weights/quantising.ts';
@@ -42,6 +43,8 @@ export interface ModelOptions {
   readonly set?: Readonly<Record<string, ParamValue>>;
   /** Seed of random weights, for a spec without any. */
   readonly random?: number;
+  /** A config.json that gives a spec's params their values, in place of one beside the weights. */
+  readonly config?: string;
   /** Where specs are looked up by name; the package's own if absent. */
   readonly models?: string;
   /** Leave weights alone but for their headers: the model can be planned, not run. */
@@ -256,8 +259,18 @@ export async function configProblems({ spec }: Compiled, { config, configFile, m
  * Nothing large is read yet. Throws PeelError: 10 for the spec, 11 for the weights, 14 for files, with everything found at once.
  */
 export async function loadModel(options: ModelOptions & SessionOptions): Promise<LoadedModel> {
+  const located = await locateModel(options);
+  return loadCompiled(located, compileSpec(compileInput(located, options)), options);
+}
+
+/** The files that the options name. */
+export async function locateModel(options: ModelOptions): Promise<Located> {
   const located = await locate(options.path, options);
-  const compiled = compileSpec(compileInput(located, options));
+  return options.config === undefined ? located : { ...located, configFile: options.config, config: await readJsonObject(options.config) };
+}
+
+/** Opens a model whose spec is compiled already. */
+export async function loadCompiled(located: Located, compiled: Compiled, options: ModelOptions & SessionOptions): Promise<LoadedModel> {
   const diagnostics = [...compiled.diagnostics, ...await configProblems(compiled, located)];
   throwErrors(withoutConfig(located, diagnostics), ExitCode.spec);
   const { spec, model, graph } = compiled;

@@ -217,6 +217,8 @@ export interface WeightMapSpec {
 }
 
 export interface Spec {
+  /** Graph tests; schema/test.schema.json describes them. */
+  tests?: Record<string, unknown>[];
   peel: 1;
   name?: string;
   description?: string;

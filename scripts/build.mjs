@@ -35,16 +35,17 @@ export function isStale() {
   }
 }
 
-/** The code of compiler/schema-check.ts with the schema compiled. */
+/** The code of compiler/schema-check.ts with the schemas compiled. */
 async function schemaCheck() {
   const { Ajv2020 } = await import('ajv/dist/2020.js');
   const { default: standalone } = await import('ajv/dist/standalone/index.js');
   const read = (file) => JSON.parse(fs.readFileSync(path.join(root, 'schema', file), 'utf8'));
   const ajv = new Ajv2020({ ...read('ajv.json'), code: { source: true, esm: true } });
-  const code = (standalone.default ?? standalone)(ajv, ajv.compile(read('spec.schema.json')))
+  for (const file of ['test.schema.json', 'spec.schema.json']) ajv.addSchema(read(file), file);
+  const code = (standalone.default ?? standalone)(ajv, { check: 'spec.schema.json', checkTests: 'test.schema.json' })
     .replaceAll('require("ajv/dist/runtime/ucs2length").default', '((text) => [...text].length)');
   if (code.includes('require(')) throw new Error('the compiled schema needs a part of ajv that the bundle has not');
-  return { contents: `${code}\nexport { validate as check };`, loader: 'js' };
+  return { contents: code, loader: 'js' };
 }
 
 /** Packages with parts of their own that a bundle cannot hold, or that most commands do without. */

@@ -1,0 +1,94 @@
+/** What the expectations of one case share: each thing made once, when the first of them asks for it. */
+import path from 'node:path';
+import { compileSpec, type Compiled } from '../../compiler/compile.ts';
+import { ExitCode, InternalError, PeelError } from '../../compiler/diagnostics.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
+import { nodeValue, Reporter, Values } from '../../compiler/resolve/context.ts';
+import { diagnosticAt, nodeAt } from '../../compiler/source.ts';
+import { compileInput, loadCompiled, locateModel, type LoadedModel, type ModelOptions, type SessionOptions } from '../model.ts';
+import type { Located } from '../locate.ts';
+import type { Session } from '../session.ts';
+import type { CaseContext, TestCase, Wanted } from './case.ts';
+
+export class CaseWork {
+  private readonly named = new Set<string>();
+  private located: Promise<Located> | undefined;
+  private compiling: Promise<Compiled> | undefined;
+  private loading: Promise<LoadedModel> | undefined;
+  private specFiles: readonly string[] = [];
+  private readonly options: ModelOptions;
+
+  constructor(readonly test: TestCase, private readonly update: boolean) {
+    const { spec, config, weights } = test;
+    this.options = {
+      path: spec, set: test.with, ...(config === undefined ? {} : { config }), ...(weights === undefined ? { random: test.seed } : { weights }),
+    };
+  }
+
+  /** The context for one of the case's expectations. */
+  contextFor(wanted: Wanted): CaseContext {
+    return {
+      test: this.test, update: this.update,
+      compiled: () => this.compiled(),
+      model: () => this.model(),
+      plan: (options) => this.plan(options),
+      session: (options) => this.session(options),
+      number: (value, at, names) => this.number(wanted, value, at, names),
+      file: (name) => {
+        const file = path.join(path.dirname(this.test.file), name);
+        this.named.add(file);
+        return file;
+      },
+    };
+  }
+
+  /** Every file that the case has read, or would have. */
+  files(): string[] {
+    const { test } = this;
+    return [...new Set([test.file, test.spec, ...this.specFiles, ...[test.config, test.weights].flatMap((file) => file ?? []), ...this.named])];
+  }
+
+  async compiled(): Promise<Compiled> {
+    this.located ??= locateModel(this.options);
+    this.compiling ??= this.located.then((located) => compileSpec(compileInput(located, this.options)));
+    const compiled = await this.compiling;
+    this.specFiles = compiled.files;
+    return compiled;
+  }
+
+  async model(): Promise<LoadedModel> {
+    const compiled = await this.compiled();
+    this.loading ??= (async () => loadCompiled(await (this.located ?? locateModel(this.options)), compiled, this.options))();
+    return this.loading;
+  }
+
+  private sizes(): SessionOptions {
+    return this.test.context === undefined ? {} : { context: this.test.context };
+  }
+
+  async plan(options: SessionOptions = {}): Promise<ExecutionPlan> {
+    return (await this.model()).plan(this.test.target, { ...this.sizes(), ...options });
+  }
+
+  /** Cases run beside each other, so that one thread a session is enough. */
+  async session(options: SessionOptions = {}): Promise<Session> {
+    const { target } = this.test;
+    return (await this.model()).session({ ...this.sizes(), device: target.device, threads: target.threads, ...options });
+  }
+
+  private async number(wanted: Wanted, value: number | string, at: string, names: Readonly<Record<string, number>> = {}): Promise<number> {
+    if (typeof value === 'number') return value;
+    const { params } = (await this.model()).model;
+    const node = nodeAt(wanted.node, at);
+    if (!node) throw new InternalError('graph tests', `nothing is written at ${wanted.path}${at}`);
+    const reporter = new Reporter();
+    const result = nodeValue(reporter, new Values(new Map(Object.entries({ ...params, ...names }))), node, wanted.path + at);
+    if (typeof result === 'number') return result;
+    if (reporter.diagnostics().length === 0) reporter.add(diagnosticAt(node.place, 'E402', wanted.path + at, `\`${value}\` is not a number`));
+    throw new PeelError(ExitCode.spec, reporter.diagnostics());
+  }
+
+  async dispose(): Promise<void> {
+    await (await this.loading?.catch(() => undefined))?.dispose();
+  }
+}

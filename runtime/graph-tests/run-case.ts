@@ -1,0 +1,81 @@
+/** Runs one case: every expectation, whatever the others found. */
+import { ExitCode, formatDiagnostic, InternalError, PeelError } from '../../compiler/diagnostics.ts';
+import { locate, placeOf } from '../../compiler/source.ts';
+import type { CaseResult, CaseStatus, Finding, PlacedFinding, TestCase, Wanted } from './case.ts';
+import { CaseWork } from './context.ts';
+import { expectations } from './expect/index.ts';
+import { invalidSpec } from './expect/valid.ts';
+
+export interface RunOptions {
+  /** Write golden values and snapshots instead of comparing with them. */
+  readonly update: boolean;
+}
+
+export async function runCase(test: TestCase, options: RunOptions): Promise<CaseResult> {
+  const started = performance.now();
+  const work = new CaseWork(test, options.update);
+  const findings: PlacedFinding[] = [];
+  let internal = false;
+  const wanted = new Map(test.expect.map((one) => [one.key, one]));
+  try {
+    const errors = wanted.has('valid') || wanted.has('diagnostics') ? [] : (await work.compiled()).diagnostics.filter((d) => d.severity === 'error');
+    // What needs a model finds the same errors again.
+    if (errors.length > 0) findings.push({ ...invalidSpec(errors), expectation: '', location: test.location });
+    else {
+      for (const { key, run } of expectations) {
+        const one = wanted.get(key);
+        if (!one) continue;
+        const { found, mistake } = await attempt(() => run(work.contextFor(one), one.value));
+        internal ||= mistake;
+        findings.push(...found.map((finding) => placed(finding, one)));
+      }
+    }
+  } catch (error) {
+    const { found, mistake } = explained(error);
+    internal ||= mistake;
+    findings.push(...found.map((finding) => ({ kind: finding.kind, expectation: '', message: finding.message, location: test.location })));
+  } finally {
+    await work.dispose();
+  }
+  return {
+    name: test.name, file: test.file, location: test.location, status: statusOf(findings, wanted.size, internal), findings,
+    milliseconds: performance.now() - started, files: work.files(), ...(internal ? { internal } : {}),
+  };
+}
+
+interface Attempt {
+  readonly found: readonly (Omit<Finding, 'kind'> & { readonly kind: PlacedFinding['kind'] })[];
+  /** Whether Peel itself is wrong. */
+  readonly mistake: boolean;
+}
+
+async function attempt(run: () => Promise<readonly Finding[]>): Promise<Attempt> {
+  try {
+    return { found: await run(), mistake: false };
+  } catch (error) {
+    return explained(error);
+  }
+}
+
+/** A device that is not there is no failure of the case; anything else that users can mend is; the rest is a mistake of ours. */
+function explained(error: unknown): Attempt {
+  if (error instanceof PeelError) {
+    const message = error.diagnostics.map((d) => formatDiagnostic(d)).join('\n');
+    const absent = error.exitCode === ExitCode.device && error.diagnostics.some((d) => d.code === 'E901');
+    return { found: [{ kind: absent ? 'not run' : 'failed', at: '', message }], mistake: false };
+  }
+  const text = error instanceof InternalError ? error.message : error instanceof Error ? (process.env.PEEL_DEBUG ? error.stack ?? error.message : `${error.name}: ${error.message}`) : String(error);
+  return { found: [{ kind: 'error', at: '', message: `this is a mistake in Peel, not in your input: ${text}` }], mistake: true };
+}
+
+function placed(finding: Attempt['found'][number], wanted: Wanted): PlacedFinding {
+  const { value, key } = placeOf(wanted.node, finding.at);
+  return { kind: finding.kind, expectation: wanted.key, message: finding.message, ...locate(finding.at === '' ? value : key ?? value) };
+}
+
+function statusOf(findings: readonly PlacedFinding[], expectations: number, internal: boolean): CaseStatus {
+  if (internal || findings.some(({ kind }) => kind === 'error')) return 'error';
+  if (findings.some(({ kind }) => kind === 'failed')) return 'failed';
+  const notRun = new Set(findings.filter(({ kind }) => kind === 'not run').map(({ expectation }) => expectation));
+  return notRun.size > 0 && (notRun.has('') || notRun.size === expectations) ? 'not run' : 'passed';
+}
