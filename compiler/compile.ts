@@ -14,6 +14,7 @@ import { lowerModel } from './lower/lower-model.ts';
 import type { Model } from './model.ts';
 import type { ParamSources } from './resolve/params.ts';
 import { resolveModel, type WeightFormat } from './resolve.ts';
+import { tapGraph } from './taps.ts';
 
 export interface CompileInput {
   /** Path of the spec, as `readFile` understands it. */
@@ -46,9 +47,10 @@ export function compileSpec(input: CompileInput): Compiled {
   const { spec } = loaded;
   if (!resolved.model) return { spec, diagnostics, files: spec.files };
   const lowered = lowerModel(resolved.model);
+  const taps = lowered.graph ? tapGraph(lowered.graph, resolved.model.taps, (n) => `/taps/${n}`).diagnostics : [];
   return {
-    spec, model: resolved.model, ...(lowered.graph ? { graph: lowered.graph } : {}), files: spec.files,
-    diagnostics: [...diagnostics, ...locateDiagnostics(spec.root, lowered.diagnostics)],
+    spec, model: resolved.model, ...(lowered.graph && taps.length === 0 ? { graph: lowered.graph } : {}), files: spec.files,
+    diagnostics: [...diagnostics, ...locateDiagnostics(spec.root, [...lowered.diagnostics, ...taps])],
   };
 }
 

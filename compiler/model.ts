@@ -314,6 +314,8 @@ export interface Model {
   readonly activations: Readonly<Record<string, ActivationDefinition>>;
   /** Where each slot (full name, such as `layers.0.attention.q.weight`) comes from in the format in use; absent without a file. */
   readonly recipes?: (slot: string) => WeightRecipe | undefined;
+  /** Patterns of values to bring back besides the results, where who runs the model says nothing else. See compiler/taps.ts. */
+  readonly taps: readonly string[];
   /** Glob patterns of file tensors that may be left unused. */
   readonly ignoredTensors: readonly string[];
 }

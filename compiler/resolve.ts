@@ -69,6 +69,7 @@ function resolve(spec: LoadedSpec, sources: ParamSources, format: WeightFormat |
   const context = values['context'];
   const model: Model = {
     name: spec.name, params: values, dim, embeddings, layers, output, blocks, activations, tokenizer,
+    taps: root.get('taps').items().flatMap((item) => item.text() ?? []),
     ...(typeof context === 'number' ? { context } : {}),
     ...(map ? { recipes: map.recipes } : {}),
     ignoredTensors: [...(map?.ignored ?? []), ...(map && output.linear?.tied ? map.namesOf('output.linear.weight') : [])],

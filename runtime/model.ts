@@ -4,11 +4,12 @@ import { compileSpec, type Compiled, type CompileInput } from '../compiler/compi
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { WeightFormat } from '../compiler/formats.ts';
 import { chooseQuantisation, storedAs, type Quantisation, type QuantisationChoice } from '../compiler/quantise-choice.ts';
-import type { Graph } from '../compiler/graph/types.ts';
+import type { Graph, Shape } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
-import { buildPlan, type PlanOptions } from '../compiler/build-plan.ts';
+import { buildPlan, defaultOutputs, type PlanOptions } from '../compiler/build-plan.ts';
 import { locateDiagnostics } from '../compiler/locate.ts';
 import { checkMetadata } from '../compiler/metadata-check.ts';
+import { tapGraph } from '../compiler/taps.ts';
 import { preflight } from '../compiler/preflight.ts';
 import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
@@ -64,6 +65,11 @@ export interface SessionOptions extends DeviceOptions {
   readonly logitRows?: number;
   /** Outputs that steps can bring back: `all`, or those whose names the list holds. The model's result (logits) alone if absent. */
   readonly outputs?: 'all' | readonly string[];
+  /**
+   * Values inside the model that steps can bring back besides, by name: `layers.3.attention.probs`, `layers.*.ffn.{up,gate}`. The spec's own `taps` if
+   * absent. What they cost: a value that is kept is stored, and what would have been one kernel with it may be two.
+   */
+  readonly taps?: readonly string[];
   /** Passes to leave out. */
   readonly plan?: Pick<PlanOptions, 'fuse' | 'onGraphPass' | 'onPass'>;
 }
@@ -72,6 +78,12 @@ export interface SessionOptions extends DeviceOptions {
 function throwErrors(diagnostics: readonly Diagnostic[], exitCode: ExitCode): void {
   const errors = diagnostics.filter((d) => d.severity === 'error');
   if (errors.length > 0) throw new PeelError(exitCode, errors);
+}
+
+/** Shapes of the graph's outputs: of all, or of those that are kept. */
+function outputShapes(graph: Graph, kept?: readonly string[]): ReadonlyMap<string, Shape> {
+  const nodes = new Map(graph.nodes.map((node) => [node.id, node.shape]));
+  return new Map(graph.outputs.filter(({ name }) => !kept || kept.includes(name)).map(({ name, node }) => [name, nodes.get(node) ?? []]));
 }
 
 function isBidirectional(model: Model): boolean {
@@ -120,18 +132,35 @@ export class LoadedModel {
 
   /** The plan for a target. */
   plan(target: Target, options: SessionOptions = {}): ExecutionPlan {
-    const { plan, outputs } = options;
-    const names = this.graph.outputs.map((o) => o.name);
-    return buildPlan(this.graph, target, this.capacity(options), { ...plan, formats: this.formats, ...(outputs === undefined ? {} : { outputs: names.filter((name) => outputs === 'all' || outputs.includes(name)) }) });
+    const { graph, kept } = this.tapped(options);
+    return buildPlan(graph, target, this.capacity(options), { ...options.plan, formats: this.formats, outputs: kept });
   }
 
-  private sessionModel(): SessionModel {
+  /** The graph with what `taps` names among its outputs, and the outputs to keep. Throws PeelError (exit code 2) for a pattern that fits nothing. */
+  private tapped({ outputs, taps = this.model.taps }: SessionOptions): { readonly graph: Graph; readonly taps: readonly string[]; readonly kept: readonly string[] } {
+    const { graph, names, diagnostics } = tapGraph(this.graph, taps, () => '/taps');
+    throwErrors(diagnostics, ExitCode.usage);
+    const results = outputs === undefined ? defaultOutputs(this.graph) : this.graph.outputs.map((o) => o.name).filter((name) => outputs === 'all' || outputs.includes(name));
+    return { graph, taps: names, kept: [...new Set([...results, ...names])] };
+  }
+
+  /** Every value inside the model that has a name, in the order of computation, with its shape: T tokens of a step, S of the sequence, R rows of logits. */
+  get values(): readonly { readonly name: string; readonly dtype: 'f32' | 'i32'; readonly shape: Shape }[] {
+    const nodes = new Map(this.graph.nodes.map((node) => [node.id, node]));
+    return this.graph.values.flatMap(({ name, node }) => {
+      const found = nodes.get(node);
+      return found ? [{ name, dtype: found.dtype, shape: found.shape }] : [];
+    });
+  }
+
+  private sessionModel(tapped?: { readonly graph: Graph; readonly taps: readonly string[]; readonly kept?: readonly string[] }): SessionModel {
     const { model } = this;
     const key = lengthKey(model);
     return {
       name: model.name, vocab: model.embeddings.token.rows, outputs: this.graph.outputs.some((o) => o.name === 'logits') ? model.output.linear?.rows ?? 0 : 0,
       layers: model.layers.length, bidirectional: isBidirectional(model), ...(model.context === undefined ? {} : { trainedContext: model.context }),
       ...(key === undefined ? {} : { lengthKey: key }),
+      ...(tapped ? { taps: tapped.taps, outputShapes: outputShapes(tapped.graph, tapped.kept) } : {}),
     };
   }
 
@@ -142,12 +171,13 @@ export class LoadedModel {
       throw new PeelError(ExitCode.usage, [{ code: 'E011', severity: 'error', path: '', message: `the spec ${shown(this.located.spec)} comes without weights`, hint: 'give --weights PATH, or --random SEED to try it untrained' }]);
     }
     const capacity = this.capacity(all);
+    const tapped = this.tapped(all);
     const { backend, reason } = await openDevice(all);
     let executor: Executor;
     let plan: ExecutionPlan | undefined;
     try {
       plan = backend && this.plan(backend.target, all);
-      executor = backend && plan ? await backend.load(plan, this.weights, reason) : await referenceBackend.load(this.graph, this.weights, reason);
+      executor = backend && plan ? await backend.load(plan, this.weights, reason) : await referenceBackend.load(tapped.graph, this.weights, reason);
     } catch (error) {
       await backend?.dispose();
       throw error;
@@ -159,7 +189,7 @@ export class LoadedModel {
         await executor.dispose();
         await backend?.dispose();
       },
-    }, this.sessionModel(), capacity, (ids) => this.explainNotFinite(ids), plan);
+    }, this.sessionModel(backend ? tapped : { graph: tapped.graph, taps: tapped.taps }), capacity, (ids) => this.explainNotFinite(ids), plan);
     this.sessions.add(session);
     return session;
   }

@@ -1,9 +1,12 @@
 /** One sequence on a loaded model: prompts in chunks, logits for ids, generation. */
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
+import { nearest } from '../compiler/nearest.ts';
 import type { Capacity, ExecutionPlan } from '../compiler/plan.ts';
+import type { Shape } from '../compiler/kernels/scalar.ts';
 import type { DeviceReport, Executor, StepResult } from './backend.ts';
 import type { GeneratedToken, GenerateOptions, StopReason } from './generation/options.ts';
 import { generateTokens, takeTurn, type Sequence } from './generation/tokens.ts';
+import { joinSteps, type Joined, type StepPart } from './join-steps.ts';
 
 /** What a session must know of its model. */
 export interface SessionModel {
@@ -19,13 +22,33 @@ export interface SessionModel {
   readonly trainedContext?: number;
   /** Lengths of equal keys rotate positions alike; absent where the length does not matter. */
   readonly lengthKey?: (length: number) => string;
+  /** The outputs that steps can bring back, with their shapes; `logits` and `probabilities` have rows for trailing tokens (R), others as they say. Any, with a row a token, if absent. */
+  readonly outputShapes?: ReadonlyMap<string, Shape>;
+  /** Those of them that `taps` asked for, in the order of computation. */
+  readonly taps?: readonly string[];
+}
+
+export interface FeedOptions {
+  /** Outputs to bring back: `logits`, and what the session keeps (`outputs`, `taps`). */
+  readonly outputs?: readonly string[];
+  /** Trailing tokens that `logits` and `probabilities` have rows for; 1 if absent. */
+  readonly logitRows?: number;
+  /** Most tokens of a step; as many as the session takes if absent. */
+  readonly chunk?: number;
+  readonly ropeLength?: number;
+  readonly follow?: boolean;
+}
+
+export interface FeedResult extends StepResult {
+  /** The sizes of each output: [tokens, ...], or [tokens, heads, keys], or [keys, ...] as its value has them. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
 function usage(code: string, path: string, message: string, hint?: string): PeelError {
   return new PeelError(ExitCode.usage, [{ code, severity: 'error', path, message, ...(hint === undefined ? {} : { hint }) }]);
 }
 
-/** Outputs with a row for each of the trailing tokens that `logitRows` names; the others have one for every token. */
+/** Outputs with a row for each of the trailing tokens that `logitRows` names, where shapes are not known; the others have one for every token. */
 const headOutputs: ReadonlySet<string> = new Set(['logits', 'probabilities']);
 
 export class Session implements Sequence {
@@ -55,6 +78,8 @@ export class Session implements Sequence {
   get context(): number { return this.capacity.context; }
   /** Width of the logits. */
   get outputs(): number { return this.model.outputs; }
+  /** Values inside the model that `feed` can bring back besides its results: those that `taps` named, in the order of computation. */
+  get taps(): readonly string[] { return this.model.taps ?? []; }
   /** The ids in the state. */
   get ids(): readonly number[] { return this.sequence; }
 
@@ -97,12 +122,15 @@ export class Session implements Sequence {
 
   /**
    * Appends ids to the sequence, in as many steps as the plan's capacity needs, and gives the named outputs for all of them, row-major.
-   * `logits` and `probabilities` have `logitRows` trailing rows (1 if absent), other outputs one row a token.
+   * `logits` and `probabilities` have `logitRows` trailing rows (1 if absent), other outputs one row a token. Values with an axis over keys
+   * ([T, h, S]) have all keys of the last step: with several steps, those that came after a row's own are 0. Values of the whole sequence
+   * ([S, g, d]) have a row for each token of it. Whole numbers (the choice of experts) come as floats.
    * `ropeLength`: the whole length that length-dependent rotary scaling should see; that of the sequence so far and `ids` if absent.
    * `follow`: the most likely token will probably be fed next.
    */
-  async feed(ids: ArrayLike<number>, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number; follow?: boolean } = {}): Promise<StepResult> {
+  async feed(ids: ArrayLike<number>, options: FeedOptions = {}): Promise<FeedResult> {
     this.checkIds(ids);
+    this.checkOutputs(options.outputs ?? []);
     if (this.disposed) throw usage('E025', '', 'the session is disposed');
     if (this.busy) throw usage('E025', '', 'the session is busy: await one call before the next');
     this.busy = true;
@@ -113,7 +141,16 @@ export class Session implements Sequence {
     }
   }
 
-  private async steps(ids: Int32Array, options: { outputs?: readonly string[]; logitRows?: number; chunk?: number; ropeLength?: number; follow?: boolean }): Promise<StepResult> {
+  private checkOutputs(names: readonly string[]): void {
+    const known = this.model.outputShapes;
+    const unknown = known && names.find((name) => !known.has(name));
+    if (known && unknown !== undefined) {
+      const close = nearest(unknown, known.keys());
+      throw usage('E030', '/outputs', `the session does not keep \`${unknown.slice(0, 200)}\``, close === undefined ? 'name it in its `taps`' : `did you mean \`${close}\`? What it should keep besides is named in its \`taps\``);
+    }
+  }
+
+  private async steps(ids: Int32Array, options: FeedOptions): Promise<FeedResult> {
     const { outputs = [], logitRows = 1 } = options;
     const { maxTokens, maxLogitRows } = this.capacity;
     const length = options.ropeLength ?? this.past + ids.length;
@@ -122,7 +159,7 @@ export class Session implements Sequence {
     if (this.model.bidirectional && ids.length > limit) {
       throw usage('E024', '/ids', `the text has ${ids.length} tokens, one step holds ${limit}`, 'this model reads a text in one step');
     }
-    const parts = new Map<string, Float32Array[]>(outputs.map((name) => [name, []]));
+    const parts = new Map<string, StepPart[]>(outputs.map((name) => [name, []]));
     let argmax = -1;
     for (let at = 0; at < ids.length;) {
       let count = Math.min(limit, ids.length - at);
@@ -130,10 +167,11 @@ export class Session implements Sequence {
       const wanted = Math.min(count, Math.max(0, at + count - firstLogit));
       if (wanted > maxLogitRows) count -= wanted - maxLogitRows;
       const rows = Math.min(wanted, maxLogitRows);
-      const live = rows > 0 ? outputs : outputs.filter((name) => !headOutputs.has(name));
+      const live = rows > 0 ? outputs : outputs.filter((name) => !this.hasHeadRows(name));
       const result = await this.executor.step(
         { ids: ids.subarray(at, at + count), past: this.past, logitRows: Math.max(1, rows), ropeLength: Math.max(length, this.past + count), ...(options.follow && at + count === ids.length ? { follow: true } : {}) }, live);
-      for (const [name, data] of result.outputs) parts.get(name)?.push(data);
+      const sizes = { T: count, P: this.past, S: this.past + count, R: Math.max(1, rows), L: Math.max(length, this.past + count) };
+      for (const [name, data] of result.outputs) parts.get(name)?.push({ data, sizes });
       argmax = result.argmax;
       this.sequence.length = this.past;
       this.sequence.push(...ids.subarray(at, at + count));
@@ -145,7 +183,21 @@ export class Session implements Sequence {
       this.past += count;
       at += count;
     }
-    return { argmax, outputs: new Map([...parts].map(([name, list]) => [name, join(list)])) };
+    const joined = [...parts].map(([name, list]) => [name, this.joined(name, list)] as const);
+    return { argmax, outputs: new Map(joined.map(([name, { data }]) => [name, data])), shapes: new Map(joined.map(([name, { shape }]) => [name, shape])) };
+  }
+
+  /** Whether an output has a row for each of the trailing tokens that `logitRows` names. */
+  private hasHeadRows(name: string): boolean {
+    const shape = this.model.outputShapes?.get(name);
+    return shape ? shape[0] === 'R' : headOutputs.has(name);
+  }
+
+  private joined(name: string, parts: readonly StepPart[]): Joined {
+    const known = this.model.outputShapes?.get(name);
+    const first = parts[0];
+    const rows = this.hasHeadRows(name) ? 'R' : 'T';
+    return joinSteps(known ?? (first ? [rows, first.data.length / first.sizes[rows]] : [rows]), parts);
   }
 
   /** Logits f32[ids.length * vocab] of a fresh sequence of `ids`, row-major. The state is that sequence afterwards. */
@@ -224,13 +276,4 @@ export class Session implements Sequence {
     this.disposed = true;
     await this.executor.dispose();
   }
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const only = parts.length === 1 ? parts[0] : undefined;
-  if (only) return only;
-  const whole = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) { whole.set(part, at); at += part.length; }
-  return whole;
 }

@@ -235,5 +235,7 @@ export interface Spec {
   output?: OutputSpec;
   activations?: Record<string, { weights?: Record<string, NumberField[]>; value: string | number; description?: string }>;
   blocks?: Record<string, { description?: string; input?: string; params?: Record<string, ConstantField>; weights?: Record<string, NumberField[]>; body: Record<string, string | number>[] }>;
+  /** Values to bring back besides the results, by name: layers.*.attention.probs. */
+  taps?: string[];
   weights?: { huggingface?: WeightMapSpec; gguf?: WeightMapSpec };
 }
