@@ -11,7 +11,7 @@ import { importCommand } from './commands/import.ts';
 import { planCommand } from './commands/plan.ts';
 import { pullCommand } from './commands/pull.ts';
 import { runCommand } from './commands/run.ts';
-import { testCommand } from './commands/test.ts';
+import { testCommand, testWorkerCommand } from './commands/test.ts';
 
 /** Receives the exit code of a command that did its work. */
 export type Finish = (code: ExitCode) => void;
@@ -43,5 +43,6 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer
   for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, testCommand, evalCommand, benchCommand, importCommand, pullCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
+  root.addCommand(testWorkerCommand(), { hidden: true });
   return root;
 }

@@ -101,8 +101,10 @@ function limit(error: ErrorObject): string {
   return typeof value === 'number' ? ` ${value}` : '';
 }
 
+/** The key, or `key[2]` for an item of a list. */
 function lastName(path: string): string {
-  return `\`${path.slice(path.lastIndexOf('/') + 1).replace(/~1/g, '/').replace(/~0/g, '~')}\``;
+  const [, name = '', items = ''] = /([^/]*)((?:\/\d+)*)$/.exec(path) ?? [];
+  return `\`${name.replace(/~1/g, '/').replace(/~0/g, '~')}${items.replace(/\/(\d+)/g, '[$1]')}\``;
 }
 
 export function nodeType(node: SourceNode): string {

@@ -21,6 +21,8 @@ export interface TestCase {
   readonly name: string;
   /** The file that holds it, as messages show it. */
   readonly file: string;
+  /** Its position among the cases of the file. */
+  readonly index: number;
   /** Where its name is written. */
   readonly location: Location;
   /** Path of the spec. */
@@ -43,6 +45,8 @@ export interface Finding {
   readonly at: string;
   /** One or two lines: wanted, found, and where (layer, operator, spec line). */
   readonly message: string;
+  /** The place in the spec that it is about, where there is one: annotations stand there. */
+  readonly spec?: Location;
 }
 
 /**
@@ -86,6 +90,8 @@ export interface PlacedFinding {
   readonly message: string;
   readonly location: Location;
   readonly sourceLine?: string;
+  /** The place in the spec that it is about. */
+  readonly spec?: Location;
 }
 
 /** `not run`: nothing of it could be looked at. `error`: it ended before it was done (a crash, a mistake in Peel, too much time). */

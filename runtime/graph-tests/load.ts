@@ -31,7 +31,7 @@ export function loadTestFile(file: string): LoadedTests {
   if (root?.kind !== 'map' || parsed.diagnostics.some((d) => d.severity === 'error')) return { cases: [], diagnostics: parsed.diagnostics };
   const reader = new TestReader(file, isTestFile(file) ? root : onlyTests(root));
   const cases = reader.read();
-  return { cases: reader.diagnostics.length > 0 ? [] : cases, diagnostics: capDiagnostics(reader.diagnostics) };
+  return { cases: reader.diagnostics.length > 0 ? [] : cases.map((one, index) => ({ ...one, index })), diagnostics: capDiagnostics(reader.diagnostics) };
 }
 
 /** What a spec holds of a test file: its tests. The paths stay the same. */
@@ -54,7 +54,7 @@ class TestReader {
     this.diagnostics = validateTests(root);
   }
 
-  read(): TestCase[] {
+  read(): Omit<TestCase, 'index'>[] {
     const { root } = this;
     const tests = child(root, 'tests');
     const defaults = settingsOf(child(root, 'defaults'), '/defaults');
@@ -63,7 +63,9 @@ class TestReader {
     const cases = (tests?.kind === 'list' ? tests.items : []).flatMap((node, index) => {
       const at = pointer('/tests', index);
       const own = settingsOf(node, at);
-      const specs = this.specsOf(own.get('spec') ?? fileSpecs, node, at);
+      const found = this.specsOf(own.get('spec') ?? fileSpecs, node, at);
+      // Without its spec, the rest of the case is checked all the same.
+      const specs = found.length === 0 ? [''] : found;
       const setting = own.get('name');
       const name = text(setting);
       if (setting === undefined || name === undefined) return [];
@@ -83,7 +85,7 @@ class TestReader {
     return cases;
   }
 
-  private caseOf(name: string, location: TestCase['location'], spec: string, defaults: ReadonlyMap<string, Setting>, own: ReadonlyMap<string, Setting>): TestCase {
+  private caseOf(name: string, location: TestCase['location'], spec: string, defaults: ReadonlyMap<string, Setting>, own: ReadonlyMap<string, Setting>): Omit<TestCase, 'index'> {
     const setting = (key: string): Setting | undefined => own.get(key) ?? defaults.get(key);
     const values = [...settingsUnder(defaults.get('with')), ...settingsUnder(own.get('with'))];
     const expect = new Map([...settingsUnder(defaults.get('expect')), ...settingsUnder(own.get('expect'))]);
@@ -139,6 +141,7 @@ class TestReader {
   }
 
   private paramsOf(spec: string): readonly string[] | undefined {
+    if (spec === '') return undefined;
     if (!this.params.has(spec)) {
       const root = loadSpec(spec, readSpecFile, this.models).spec?.root;
       const params = root && child(root, 'params');

@@ -20,20 +20,20 @@ export async function runCase(test: TestCase, options: RunOptions): Promise<Case
   try {
     const errors = wanted.has('valid') || wanted.has('diagnostics') ? [] : (await work.compiled()).diagnostics.filter((d) => d.severity === 'error');
     // What needs a model finds the same errors again.
-    if (errors.length > 0) findings.push({ ...invalidSpec(errors), expectation: '', location: test.location });
+    if (errors.length > 0) findings.push(...invalidSpec(errors).map((finding) => placed(finding, test)));
     else {
       for (const { key, run } of expectations) {
         const one = wanted.get(key);
         if (!one) continue;
         const { found, mistake } = await attempt(() => run(work.contextFor(one), one.value));
         internal ||= mistake;
-        findings.push(...found.map((finding) => placed(finding, one)));
+        findings.push(...found.map((finding) => placed(finding, test, one)));
       }
     }
   } catch (error) {
     const { found, mistake } = explained(error);
     internal ||= mistake;
-    findings.push(...found.map((finding) => ({ kind: finding.kind, expectation: '', message: finding.message, location: test.location })));
+    findings.push(...found.map((finding) => placed(finding, test)));
   } finally {
     await work.dispose();
   }
@@ -68,9 +68,12 @@ function explained(error: unknown): Attempt {
   return { found: [{ kind: 'error', at: '', message: `this is a mistake in Peel, not in your input: ${text}` }], mistake: true };
 }
 
-function placed(finding: Attempt['found'][number], wanted: Wanted): PlacedFinding {
-  const { value, key } = placeOf(wanted.node, finding.at);
-  return { kind: finding.kind, expectation: wanted.key, message: finding.message, ...locate(finding.at === '' ? value : key ?? value) };
+/** Under the expectation that it is one of, or under the case's name. */
+function placed({ kind, at, message, spec }: Attempt['found'][number], test: TestCase, wanted?: Wanted): PlacedFinding {
+  const found = { kind, expectation: wanted?.key ?? '', message, ...(spec === undefined ? {} : { spec }) };
+  if (!wanted) return { ...found, location: test.location };
+  const { value, key } = placeOf(wanted.node, at);
+  return { ...found, ...locate(at === '' ? value : key ?? value) };
 }
 
 function statusOf(findings: readonly PlacedFinding[], expectations: number, internal: boolean): CaseStatus {

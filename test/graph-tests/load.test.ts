@@ -75,9 +75,10 @@ tests:
     'a.test.yaml:7:37 E201 /tests/0/expect/valdi `valdi` is not a key of `expect`; did you mean `valid`?',
     "a.test.yaml:8:11 E310 /tests/1/name a case is called 'one' already, on line 5",
     "a.test.yaml:9:13 E204 /tests/1/target `target` must be cpu or webgpu or webgpu-software, or a map with a `device`, not the text 'webgpuu'; did you mean `webgpu`?",
-    'a.test.yaml:10:5 E202 /tests/2 `2` needs the key `name`',
+    'a.test.yaml:10:5 E202 /tests/2 `tests[2]` needs the key `name`',
     'a.test.yaml:10:15 E205 /tests/2/expect/parameters `parameters` has the key `near`, which needs `within` beside it',
     "a.test.yaml:12:47 E204 /tests/3/target/max_binding_bytes `max_binding_bytes` must be a number of bytes, or a text such as 128 MiB, not the text '128 MIB'",
+    'a.test.yaml:13:14 E721 /tests/3/weights there is no file or folder nothing',
     expect.stringMatching(/^a\.test\.yaml:14:11 E120 \/tests\/3\/spec no spec `tinny` is beside a\.test\.yaml or in .*models$/),
   ]);
 });

@@ -21,7 +21,7 @@ export const diagnostics = expectation<readonly WantedDiagnostic[]>('diagnostics
     findings.push(failed(`wanted ${describe(one)}, found ${near ? formatDiagnostic(near) : 'nothing like it'}`, at));
   }
   const explained = new Set(missing.map(({ one }) => left.find((d) => d.code === one.code) ?? left.find((d) => d.path === one.path)));
-  for (const d of left) if (!explained.has(d)) findings.push(failed(`found one that is not wanted: ${formatDiagnostic(d)}`));
+  for (const d of left) if (!explained.has(d)) findings.push({ ...failed(`found one that is not wanted: ${formatDiagnostic(d)}`), ...(d.location ? { spec: d.location } : {}) });
   return findings;
 });
 

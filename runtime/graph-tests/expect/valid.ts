@@ -8,11 +8,11 @@ const MOST_SHOWN = 5;
 
 export const valid = expectation<boolean>('valid', async (context, wanted) => {
   const errors = (await context.compiled()).diagnostics.filter((d) => d.severity === 'error');
-  if (wanted) return errors.length === 0 ? [] : [invalidSpec(errors)];
+  if (wanted) return invalidSpec(errors);
   return errors.length > 0 ? [] : [failed('wanted a spec with errors, found none')];
 });
 
-export function invalidSpec(errors: readonly Diagnostic[]): Finding {
-  const more = errors.length > MOST_SHOWN ? `\nand ${errors.length - MOST_SHOWN} more` : '';
-  return failed(`wanted a valid spec, found ${errors.length === 1 ? 'an error' : `${errors.length} errors`}:\n${errors.slice(0, MOST_SHOWN).map((d) => formatDiagnostic(d)).join('\n')}${more}`);
+export function invalidSpec(errors: readonly Diagnostic[]): Finding[] {
+  const found = errors.slice(0, MOST_SHOWN).map((d) => ({ ...failed(`wanted a valid spec, found ${formatDiagnostic(d)}`), ...(d.location ? { spec: d.location } : {}) }));
+  return errors.length > MOST_SHOWN ? [...found, failed(`and ${errors.length - MOST_SHOWN} more errors of the spec`)] : found;
 }
