@@ -66,11 +66,11 @@ function become(command, commandArgs, environment) {
 }
 
 /**
- * Where WebGPU is asked for by name, the software driver of the development packages is added behind the machine's own drivers, so
+ * Where WebGPU is asked for by name, or may be by a graph test, the software driver of the development packages is added behind the machine's own drivers, so
  * that `--device webgpu` works in a checkout on a machine without a GPU. The dynamic linker reads this when a process starts.
  */
 async function softwareDriver(peelArgs) {
-  const asked = peelArgs.some((arg, i) => /^--devices?=.*webgpu/.test(arg) || (/^--devices?$/.test(peelArgs[i - 1] ?? '') && arg.includes('webgpu')));
+  const asked = peelArgs[0] === 'test' || peelArgs.some((arg, i) => /^--devices?=.*webgpu/.test(arg) || (/^--devices?$/.test(peelArgs[i - 1] ?? '') && arg.includes('webgpu')));
   if (!asked) return undefined;
   const { addedDriver } = await import('./swiftshader.mjs');
   return addedDriver();

@@ -65,6 +65,7 @@ async function test(files: readonly string[], given: TestFlags): Promise<ExitCod
   if (cases.length === 0 && flags.filter !== undefined && loaded.diagnostics.length === 0 && selectCases(loaded.cases, { filter: flags.filter }).length === 0) {
     wrong(`none of ${plural(loaded.cases.length, 'case')} in ${plural(found.length, 'file')} holds '${flags.filter}' in its name or file`);
   }
+  const started = Date.now();
   const { exitCode, results } = await runAndReport(cases, loaded.diagnostics, flags);
-  return flags.watch ? watchTests(files, results, flags) : exitCode;
+  return flags.watch ? watchTests(files, results, flags, started) : exitCode;
 }

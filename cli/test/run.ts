@@ -1,6 +1,7 @@
 /** Runs cases and reports them: for people while they run, for programs at the end. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { ExitCode, PeelError, type Diagnostic } from '../../compiler/diagnostics.ts';
 import type { CaseResult, TestCase } from '../../runtime/graph-tests/case.ts';
 import { runCases } from '../../runtime/graph-tests/pool.ts';
@@ -30,6 +31,8 @@ export interface TestFlags {
 
 export async function runAndReport(cases: readonly TestCase[], diagnostics: readonly Diagnostic[], flags: TestFlags): Promise<{ exitCode: ExitCode; results: readonly CaseResult[] }> {
   const started = performance.now();
+  // A place that cannot be written to is said before anything is run.
+  if (flags.output !== undefined) writeReport(flags.output, '');
   reportDiagnostics(diagnostics);
   const people = flags.reporter === 'terminal' || flags.reporter === 'github' || flags.output !== undefined;
   const bar = progress('cases', 2);
@@ -71,6 +74,7 @@ function report(run: TestRun, { reporter, output }: TestFlags): void {
 
 function writeReport(file: string, text: string): void {
   try {
+    mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text);
   } catch (error) {
     throw new PeelError(ExitCode.fileSystem, [{ code: 'E721', severity: 'error', path: '', message: `${file} cannot be written: ${error instanceof Error ? error.message : String(error)}` }]);

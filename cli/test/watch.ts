@@ -9,14 +9,16 @@ import { nextChange } from '../../runtime/graph-tests/watch.ts';
 import { note, reportDiagnostics } from '../output.ts';
 import { runAndReport, type TestFlags } from './run.ts';
 
-export async function watchTests(names: readonly string[], first: readonly CaseResult[], flags: TestFlags): Promise<never> {
+export async function watchTests(names: readonly string[], first: readonly CaseResult[], flags: TestFlags, started: number): Promise<never> {
+  let since = started;
   /** What each case read when it ran last. */
   const read = new Map(first.map((result) => [keyOf(result), result.files]));
   let found: readonly string[] = findTestFiles(names);
   for (;;) {
     const files = [...new Set([...found, ...[...read.values()].flat()])];
     note(`watching ${plural(files.length, 'file')}; Ctrl-C ends it`);
-    const changed = await nextChange(files, names, isTestFile);
+    const changed = await nextChange(files, names, isTestFile, since);
+    since = Date.now();
     note(`\n${changed.join(', ')} changed`);
     const loaded = reload(names);
     if (!loaded) continue;

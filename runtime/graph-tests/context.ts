@@ -25,8 +25,8 @@ export class CaseWork {
     };
   }
 
-  /** The context for one of the case's expectations. */
-  contextFor(wanted: Wanted): CaseContext {
+  /** The context for one of the case's expectations, or for what holds of every case. */
+  contextFor(wanted?: Wanted): CaseContext {
     return {
       test: this.test, update: this.update,
       compiled: () => this.compiled(),
@@ -76,11 +76,11 @@ export class CaseWork {
     return (await this.model()).session({ ...this.sizes(), device: target.device, threads: target.threads, ...options });
   }
 
-  private async number(wanted: Wanted, value: number | string, at: string, names: Readonly<Record<string, number>> = {}): Promise<number> {
+  private async number(wanted: Wanted | undefined, value: number | string, at: string, names: Readonly<Record<string, number>> = {}): Promise<number> {
     if (typeof value === 'number') return value;
     const { params } = (await this.model()).model;
-    const node = nodeAt(wanted.node, at);
-    if (!node) throw new InternalError('graph tests', `nothing is written at ${wanted.path}${at}`);
+    const node = wanted && nodeAt(wanted.node, at);
+    if (!node) throw new InternalError('graph tests', `nothing is written at ${wanted?.path ?? ''}${at}`);
     const reporter = new Reporter();
     const result = nodeValue(reporter, new Values(new Map(Object.entries({ ...params, ...names }))), node, wanted.path + at);
     if (typeof result === 'number') return result;

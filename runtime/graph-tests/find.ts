@@ -1,5 +1,5 @@
 /** Files with graph tests under what a user names: *.test.yaml, and specs with `tests`. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { shown } from '../locate.ts';
@@ -13,11 +13,16 @@ export function findTestFiles(names: readonly string[]): string[] {
   for (const name of names) {
     const stats = statSync(name, { throwIfNoEntry: false });
     if (!stats) throw new PeelError(ExitCode.fileSystem, [{ code: 'E721', severity: 'error', path: '', message: `there is no file or folder ${name} to look for tests in` }]);
-    // A file that is named is read, whatever it holds.
-    if (!stats.isDirectory()) found.add(shown(path.resolve(name)));
-    else for (const file of testsIn(name)) found.add(shown(path.resolve(file)));
+    for (const file of stats.isDirectory() ? testsIn(name) : testsOf(name)) found.add(shown(path.resolve(file)));
   }
   return [...found];
+}
+
+/** A file that is named is read, whatever it holds; the tests of a spec may lie beside it. */
+function testsOf(file: string): string[] {
+  const beside = file.replace(/(\.ya?ml)$/, '.test$1');
+  if (isTestFile(file) || beside === file || !existsSync(beside)) return [file];
+  return hasTests(file) ? [file, beside] : [beside];
 }
 
 function testsIn(folder: string): string[] {

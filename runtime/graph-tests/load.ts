@@ -29,6 +29,9 @@ export function loadTestFile(file: string): LoadedTests {
   const parsed = parseSpec(content, file, what);
   const root = parsed.document?.root;
   if (root?.kind !== 'map' || parsed.diagnostics.some((d) => d.severity === 'error')) return { cases: [], diagnostics: parsed.diagnostics };
+  if (!isTestFile(file) && !root.entries.has('tests')) {
+    return { cases: [], diagnostics: [diagnosticAt(root.place, 'E202', '', 'the spec has no `tests`', `write them in it, or in ${file.replace(/(\.ya?ml)?$/, '.test.yaml')}`)] };
+  }
   const reader = new TestReader(file, isTestFile(file) ? root : onlyTests(root));
   const cases = reader.read();
   return { cases: reader.diagnostics.length > 0 ? [] : cases.map((one, index) => ({ ...one, index })), diagnostics: capDiagnostics(reader.diagnostics) };

@@ -4,7 +4,7 @@ import { locate, placeOf } from '../../compiler/source.ts';
 import type { CaseResult, CaseStatus, Finding, PlacedFinding, TestCase, Wanted } from './case.ts';
 import { CaseWork } from './context.ts';
 import { expectations } from './expect/index.ts';
-import { invalidSpec } from './expect/valid.ts';
+import { invalidSpec, valid } from './expect/valid.ts';
 
 export interface RunOptions {
   /** Write golden values and snapshots instead of comparing with them. */
@@ -18,10 +18,12 @@ export async function runCase(test: TestCase, options: RunOptions): Promise<Case
   let internal = false;
   const wanted = new Map(test.expect.map((one) => [one.key, one]));
   try {
-    const errors = wanted.has('valid') || wanted.has('diagnostics') ? [] : (await work.compiled()).diagnostics.filter((d) => d.severity === 'error');
-    // What needs a model finds the same errors again.
-    if (errors.length > 0) findings.push(...invalidSpec(errors).map((finding) => placed(finding, test)));
-    else {
+    const errors = (await work.compiled()).diagnostics.filter((d) => d.severity === 'error');
+    const asked = wanted.has('valid') || wanted.has('diagnostics');
+    // What needs a model would find the same errors again.
+    const invalid = asked ? [] : wanted.size > 0 ? invalidSpec(errors, test) : await valid.run(work.contextFor(), true);
+    findings.push(...invalid.map((finding) => placed(finding, test)));
+    if (invalid.length === 0) {
       for (const { key, run } of expectations) {
         const one = wanted.get(key);
         if (!one) continue;

@@ -41,8 +41,9 @@ function excerpt({ line, column, length = 1 }: PlacedFinding['location'], source
 }
 
 /** What the whole comes to; what could not be looked at here is said once for each reason. */
-export function summaryLines({ results, milliseconds, strict }: TestRun): string[] {
+export function summaryLines({ results, diagnostics, milliseconds, strict }: TestRun): string[] {
   const found = count(results);
+  const wrongFiles = new Set(diagnostics.filter(({ severity }) => severity === 'error').map(({ location }) => location?.file)).size;
   const absent = new Map<string, PlacedFinding[]>();
   for (const finding of results.flatMap(({ findings }) => findings)) {
     if (finding.kind === 'not run') absent.set(finding.message, [...absent.get(finding.message) ?? [], finding]);
@@ -50,7 +51,7 @@ export function summaryLines({ results, milliseconds, strict }: TestRun): string
   const parts = [
     `${found.passed.toLocaleString('en')} passed${found.inPart > 0 ? ` (${found.inPart} in part)` : ''}`,
     ...(found.failed > 0 ? [`${found.failed} failed`] : []), ...(found.error > 0 ? [plural(found.error, 'error')] : []),
-    ...(found['not run'] > 0 ? [`${found['not run']} not run`] : []), ...(found.written > 0 ? [`${found.written} written`] : []),
+    ...(found['not run'] > 0 ? [`${found['not run']} not run`] : []), ...(wrongFiles > 0 ? [`${plural(wrongFiles, 'file')} with mistakes`] : []), ...(found.written > 0 ? [`${found.written} written`] : []),
   ];
   return [
     ...[...absent].map(([message, findings]) => {
