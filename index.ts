@@ -16,4 +16,6 @@ export type { DeviceName, DeviceOptions } from './runtime/device.ts';
 export type { DeviceReport } from './runtime/backend.ts';
 export type { Tokenizer, ChatMessage, DecodeStream, EncodeOptions } from './runtime/tokenizer/tokenizer.ts';
 export { bitsPerByte, type Evaluation } from './runtime/evaluate.ts';
-export { compareSessions, compareWithRecording, type ComparisonReport } from './runtime/compare.ts';
+export { compareWithRecording } from './runtime/diff/recording.ts';
+export { type ComparisonReport } from './runtime/diff/report.ts';
+export { compareSessions } from './runtime/diff/sessions.ts';

@@ -1,7 +1,11 @@
 /** peel diff: a model against a recording, or one device against another. */
 import { Command } from 'commander';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
-import { comparedOutputs, compareSessions, compareWithRecording, record, type ComparisonReport } from '../../runtime/compare.ts';
+import { comparedOutputs } from '../../runtime/diff/outputs.ts';
+import { record } from '../../runtime/diff/record.ts';
+import { compareWithRecording } from '../../runtime/diff/recording.ts';
+import type { ComparisonReport } from '../../runtime/diff/report.ts';
+import { compareSessions } from '../../runtime/diff/sessions.ts';
 import type { DeviceName } from '../../runtime/device.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import { randomSource } from '../../runtime/sampling/random.ts';
@@ -66,7 +70,7 @@ async function withRecording(model: LoadedModel, against: string, flags: DiffFla
   try {
     const size = (name: string): number => golden.tensors.get(name)?.shape[0] ?? 0;
     const session = await open(model, flags, Math.max(1, size('input_ids') + size('generated')));
-    const report = await compareWithRecording(session, golden, against, flags.tolerance);
+    const report = await compareWithRecording(session, golden, against, { tolerance: flags.tolerance });
     show(model, report, [session], flags, against);
     return report.passed ? ExitCode.done : ExitCode.failed;
   } finally {
@@ -96,7 +100,7 @@ async function betweenDevices(model: LoadedModel, flags: DiffFlags): Promise<Exi
   const ids = idsFor(model, flags);
   const a = await open(model, flags, ids.length + flags.tokens, first);
   const b = await open(model, flags, ids.length + flags.tokens, second);
-  const report = await compareSessions(a, b, ids, flags.tokens, flags.tolerance);
+  const report = await compareSessions(a, b, ids, flags.tokens, { tolerance: flags.tolerance });
   show(model, report, [a, b], flags, 'the second device');
   return report.passed ? ExitCode.done : ExitCode.failed;
 }

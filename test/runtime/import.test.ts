@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parseExpression, spellExpression } from '../../compiler/expression/index.ts';
 import { sameExpression } from '../../compiler/write/fold-expression.ts';
 import { checkModel } from '../../runtime/check.ts';
-import { record } from '../../runtime/compare.ts';
+import { record } from '../../runtime/diff/record.ts';
 import { importModel } from '../../runtime/import/import.ts';
 import { root } from '../../scripts/build.mjs';
 import { loadModel } from '../../runtime/model.ts';

@@ -3,7 +3,11 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PeelError } from '../../compiler/diagnostics.ts';
 import { checkModel } from '../../runtime/check.ts';
-import { compareSessions, compareWithRecording, comparedOutputs, difference, outputName, record } from '../../runtime/compare.ts';
+import { comparedOutputs, outputName } from '../../runtime/diff/outputs.ts';
+import { record } from '../../runtime/diff/record.ts';
+import { compareWithRecording } from '../../runtime/diff/recording.ts';
+import { difference } from '../../runtime/diff/report.ts';
+import { compareSessions } from '../../runtime/diff/sessions.ts';
 import { bitsPerByte, surprise } from '../../runtime/evaluate.ts';
 import { loadModel } from '../../runtime/model.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';
@@ -41,8 +45,8 @@ describe('loadModel', () => {
     })));
     const [a, b, c, d] = rows;
     expect(a).toEqual(b);
-    expect(difference('', c ?? a!, a!, 1e-4).close).toBe(false);
-    expect(difference('', d!, a!, 1e-4).nmse).toBeLessThan(1e-8);
+    expect(difference('', c ?? a!, a!, { tolerance: 1e-4 }).close).toBe(false);
+    expect(difference('', d!, a!, { tolerance: 1e-4 }).nmse).toBeLessThan(1e-8);
   });
 
   it('gives the softmax of the logits where the spec has one and it is asked for, on every device', async () => {
@@ -143,9 +147,9 @@ describe('comparisons', () => {
   });
   it('count NaN and other lengths as differences', () => {
     const one = Float32Array.of(1, 2);
-    expect(difference('x', Float32Array.of(1, NaN), one, 1)).toMatchObject({ close: false });
-    expect(difference('x', Float32Array.of(1), one, 1)).toMatchObject({ close: false });
-    expect(difference('x', Float32Array.of(1, 2.5), one, 1)).toMatchObject({ maxAbs: 0.5, nmse: 0.05, close: true });
+    expect(difference('x', Float32Array.of(1, NaN), one, { tolerance: 1 })).toMatchObject({ close: false });
+    expect(difference('x', Float32Array.of(1), one, { tolerance: 1 })).toMatchObject({ close: false });
+    expect(difference('x', Float32Array.of(1, 2.5), one, { tolerance: 1 })).toMatchObject({ maxAbs: 0.5, nmse: 0.05, close: true });
   });
   it('take a recording that was saved, on another device', async () => {
     for (const name of ['gemma2', 'bert']) {
