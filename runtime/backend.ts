@@ -40,6 +40,14 @@ export interface StepResult {
   readonly outputs: ReadonlyMap<string, Float32Array>;
 }
 
+/** How long each part of a step took. */
+export interface StepTimes {
+  /** Milliseconds, by the position of the kernel in the plan; for the reference, of the operator in the graph. */
+  readonly kernels: Float64Array;
+  /** How they were taken, in words. */
+  readonly how: string;
+}
+
 /** What ran and why: printed by the command line, part of every result. */
 export interface DeviceReport {
   readonly device: 'cpu' | 'webgpu' | 'reference';
@@ -58,6 +66,8 @@ export interface Executor {
   readonly report: DeviceReport;
   /** Runs one step. `outputs` names the graph outputs to bring back (logits, hidden.3, ...); none by default, which is cheapest. */
   step(input: StepInput, outputs?: readonly string[]): Promise<StepResult>;
+  /** As `step`, but slower: tells how long each kernel took. Only where the device was opened for it. */
+  profile?(input: StepInput): Promise<StepTimes>;
   dispose(): Promise<void>;
 }
 

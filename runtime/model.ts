@@ -13,7 +13,7 @@ import { tapGraph } from '../compiler/taps.ts';
 import { preflight } from '../compiler/preflight.ts';
 import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
-import type { Executor, WeightProvider } from './backend.ts';
+import type { Executor, StepInput, WeightProvider } from './backend.ts';
 import { openDevice, type DeviceOptions } from './device.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
@@ -70,6 +70,8 @@ export interface SessionOptions extends DeviceOptions {
    * absent. What they cost: a value that is kept is stored, and what would have been one kernel with it may be two.
    */
   readonly taps?: readonly string[];
+  /** Another graph of this model, such as one that names more values (compiler/lens.ts). */
+  readonly graph?: Graph;
   /** Passes to leave out. */
   readonly plan?: Pick<PlanOptions, 'fuse' | 'onGraphPass' | 'onPass'>;
 }
@@ -137,10 +139,10 @@ export class LoadedModel {
   }
 
   /** The graph with what `taps` names among its outputs, and the outputs to keep. Throws PeelError (exit code 2) for a pattern that fits nothing. */
-  private tapped({ outputs, taps = this.model.taps }: SessionOptions): { readonly graph: Graph; readonly taps: readonly string[]; readonly kept: readonly string[] } {
-    const { graph, names, diagnostics } = tapGraph(this.graph, taps, () => '/taps');
+  private tapped({ outputs, taps = this.model.taps, graph: given = this.graph }: SessionOptions): { readonly graph: Graph; readonly taps: readonly string[]; readonly kept: readonly string[] } {
+    const { graph, names, diagnostics } = tapGraph(given, taps, () => '/taps');
     throwErrors(diagnostics, ExitCode.usage);
-    const results = outputs === undefined ? defaultOutputs(this.graph) : this.graph.outputs.map((o) => o.name).filter((name) => outputs === 'all' || outputs.includes(name));
+    const results = outputs === undefined ? defaultOutputs(given) : given.outputs.map((o) => o.name).filter((name) => outputs === 'all' || outputs.includes(name));
     return { graph, taps: names, kept: [...new Set([...results, ...names])] };
   }
 
@@ -182,8 +184,10 @@ export class LoadedModel {
       await backend?.dispose();
       throw error;
     }
+    const { profile } = executor;
     const session: Session = new Session({
       report: executor.report, step: (input, outputs) => executor.step(input, outputs),
+      ...(all.profile && profile ? { profile: (input: StepInput) => profile.call(executor, input) } : {}),
       dispose: async () => {
         this.sessions.delete(session);
         await executor.dispose();

@@ -3,7 +3,7 @@ import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts
 import { nearest } from '../compiler/nearest.ts';
 import type { Capacity, ExecutionPlan } from '../compiler/plan.ts';
 import type { Shape } from '../compiler/kernels/scalar.ts';
-import type { DeviceReport, Executor, StepResult } from './backend.ts';
+import type { DeviceReport, Executor, StepResult, StepTimes } from './backend.ts';
 import type { GeneratedToken, GenerateOptions, StopReason } from './generation/options.ts';
 import { generateTokens, takeTurn, type Sequence } from './generation/tokens.ts';
 import { joinSteps, type Joined, type StepPart } from './join-steps.ts';
@@ -198,6 +198,24 @@ export class Session implements Sequence {
     const first = parts[0];
     const rows = this.hasHeadRows(name) ? 'R' : 'T';
     return joinSteps(known ?? (first ? [rows, first.data.length / first.sizes[rows]] : [rows]), parts);
+  }
+
+  /**
+   * How long each kernel takes in a step of `ids` after what the state holds, which stays as it is: for a session opened with `profile`. At most the
+   * tokens of one step.
+   */
+  async profile(ids: ArrayLike<number>): Promise<StepTimes> {
+    this.checkIds(ids);
+    if (this.disposed) throw usage('E025', '', 'the session is disposed');
+    if (this.busy) throw usage('E025', '', 'the session is busy: await one call before the next');
+    if (!this.executor.profile) throw usage('E025', '', 'the session was not opened for profiling');
+    if (ids.length > this.capacity.maxTokens) throw usage('E024', '/ids', `${ids.length} tokens, one step holds ${this.capacity.maxTokens}`);
+    this.busy = true;
+    try {
+      return await this.executor.profile({ ids: Int32Array.from(ids), past: this.past, logitRows: 1 });
+    } finally {
+      this.busy = false;
+    }
   }
 
   /** Logits f32[ids.length * vocab] of a fresh sequence of `ids`, row-major. The state is that sequence afterwards. */

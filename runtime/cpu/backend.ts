@@ -10,6 +10,7 @@ import { enableRelaxedSimd } from './features.ts';
 import { inPlanOrder } from '../weights/in-plan-order.ts';
 import { fillMemory } from './fill.ts';
 import { packTogether } from './packer.ts';
+import { KernelClock } from './kernel-clock.ts';
 import { placeBuffers } from './place.ts';
 import { pageBytes, writeProgram } from './program.ts';
 import { startTeam } from './workers.ts';
@@ -19,6 +20,8 @@ export interface CpuOptions {
   readonly threads?: number;
   /** Inputs of products with quantised weights stay f32. */
   readonly exact?: boolean;
+  /** Steps can be profiled: the program holds a second step that marks the time behind each kernel. */
+  readonly profile?: boolean;
   /** false leaves relaxed SIMD unused where the engine has it. */
   readonly relaxedSimd?: boolean;
 }
@@ -38,10 +41,11 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
     target: { ...targets.cpu, relaxedSimd, threads, int8Inputs: targets.cpu.int8Inputs && options.exact !== true },
     async load(plan, weights, reason) {
       const map = placeBuffers(plan, { relaxedSimd });
-      const program = writeProgram(plan, map, threads, { relaxedSimd });
+      const program = writeProgram(plan, map, threads, { relaxedSimd }, options.profile);
       const memory = allocate(program.pages, plan);
       const module = await WebAssembly.compile(program.bytes);
-      const instance = await WebAssembly.instantiate(module, { env: { memory } });
+      const clock = new KernelClock(plan.kernels.length);
+      const instance = await WebAssembly.instantiate(module, { env: { memory, mark: clock.mark } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
       // Threads start while weights are being read.
       const starting = startTeam(threads, module, memory);
@@ -56,7 +60,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const team = await starting;
       const variants = kernelVariants(plan.target, plan.buffers);
       const report = { device: 'cpu' as const, description, reason, kernels: plan.kernels.length, ...(variants === undefined ? {} : { variants }), threads };
-      return new CpuExecutor({ plan, map, memory, instance, team, threads }, report);
+      return new CpuExecutor({ plan, map, memory, instance, team, threads, ...(options.profile ? { clock } : {}) }, report);
     },
     dispose: () => Promise.resolve(),
   };

@@ -65,10 +65,8 @@ export function defineBarrier(module: ModuleBuilder, threads: number): FunctionH
   return f.handle;
 }
 
-/** What a worker runs: for every step that the host announces, `step` or `pack`; returns when it is told to stop. */
-export function defineServe(
-  module: ModuleBuilder, step: FunctionHandle<readonly ['i32'], undefined>, pack: FunctionHandle<readonly ['i32'], undefined>,
-): FunctionHandle<readonly ['i32'], undefined> {
+/** What a worker runs: whenever the host announces something, the one of `jobs` that it names; returns when it is told to stop. */
+export function defineServe(module: ModuleBuilder, jobs: readonly FunctionHandle<readonly ['i32'], undefined>[]): FunctionHandle<readonly ['i32'], undefined> {
   const f = module.function('serve', ['i32'], undefined);
   const builder = f as unknown as FunctionBuilder;
   const seen = f.let(i32(0));
@@ -77,7 +75,8 @@ export function defineServe(
       awaitChange(builder, f.params[0], control.step, seen, undefined);
       f.set(seen, load('i32.atomic.load', i32(0), control.step));
       f.branchIf(end, load('i32.atomic.load', i32(0), control.stop));
-      f.if(load('i32.load', i32(0), control.job), () => f.run(pack, f.params[0]), () => f.run(step, f.params[0]));
+      const job = f.let(load('i32.load', i32(0), control.job));
+      jobs.forEach((run, number) => f.if(op('i32.eq', job, i32(number)), () => f.run(run, f.params[0])));
       f.branch(next);
     });
   });

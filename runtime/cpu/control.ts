@@ -16,7 +16,7 @@ export const control = {
   failed: 384,
   /** Most turns of the waiting loop before a thread goes to sleep. */
   spins: 388,
-  /** What an announced step is: 0 a step of the model, 1 the packing of weights. */
+  /** What is announced: one of `jobs`. */
   job: 392,
   /** What is packed: addresses of source and target, rows, columns. */
   pack: 400,
@@ -24,3 +24,6 @@ export const control = {
   patience: 512,
   end: 1024,
 } as const;
+
+/** What the team of threads does together: a step of the model, packing weights, a step whose kernels are timed. */
+export const jobs = { step: 0, pack: 1, profile: 2 } as const;

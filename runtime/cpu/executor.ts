@@ -3,14 +3,17 @@ import { InternalError } from '../../compiler/diagnostics.ts';
 import { ARGMAX } from '../../compiler/schedule.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { Dim, DimName } from '../../compiler/kernels/scalar.ts';
-import type { DeviceReport, Executor, StepInput, StepResult } from '../backend.ts';
-import { control } from './control.ts';
+import type { DeviceReport, Executor, StepInput, StepResult, StepTimes } from '../backend.ts';
+import { control, jobs } from './control.ts';
 import { dimAddress, dimNames } from './emit/kernel.ts';
+import type { KernelClock } from './kernel-clock.ts';
 import type { MemoryMap, PlacedBuffer } from './place.ts';
 import type { Team } from './workers.ts';
 
 interface Exports {
   readonly step: (thread: number) => void;
+  /** Where the program was written for it. */
+  readonly profile?: (thread: number) => void;
   readonly announce: () => void;
 }
 
@@ -21,6 +24,8 @@ export interface LoadedProgram {
   readonly instance: WebAssembly.Instance;
   readonly team: Team;
   readonly threads: number;
+  /** Where steps can be profiled. */
+  readonly clock?: KernelClock;
 }
 
 export class CpuExecutor implements Executor {
@@ -33,7 +38,19 @@ export class CpuExecutor implements Executor {
 
   step(input: StepInput, outputs: readonly string[] = []): Promise<StepResult> {
     try {
-      return Promise.resolve(this.run(input, outputs));
+      const { loaded, sizes } = this.run(input, jobs.step);
+      return Promise.resolve(this.results(loaded, outputs, sizes));
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new InternalError('cpu', String(error)));
+    }
+  }
+
+  profile(input: StepInput): Promise<StepTimes> {
+    const clock = this.loaded?.clock;
+    if (!clock) return Promise.reject(new InternalError('cpu', 'the program was not written to be profiled'));
+    try {
+      const { loaded } = this.run(input, jobs.profile);
+      return Promise.resolve({ kernels: clock.times(), how: `a clock read after each kernel${loaded.threads === 1 ? '' : `, for which all ${loaded.threads} threads meet`}` });
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new InternalError('cpu', String(error)));
     }
@@ -50,16 +67,18 @@ export class CpuExecutor implements Executor {
     await loaded.team.dispose();
   }
 
-  private run(input: StepInput, outputs: readonly string[]): StepResult {
+  private run(input: StepInput, job: typeof jobs.step | typeof jobs.profile): { readonly loaded: LoadedProgram; readonly sizes: Readonly<Record<DimName, number>> } {
     const { loaded } = this;
     if (!loaded) throw new InternalError('cpu', 'a step after dispose');
     if (this.failed) throw new InternalError('cpu', 'a step after one that failed');
     const sizes = this.sizes(loaded, input);
     this.writeInputs(loaded, input, sizes);
-    const { announce, step } = loaded.instance.exports as unknown as Exports;
+    const { announce, step, profile } = loaded.instance.exports as unknown as Exports;
+    new Int32Array(loaded.memory.buffer)[control.job / 4] = job;
     try {
       if (loaded.threads > 1) announce();
-      step(0);
+      if (job === jobs.profile) profile?.(0);
+      else step(0);
     } catch (error) {
       this.failed = true;
       const words = new Int32Array(loaded.memory.buffer);
@@ -67,6 +86,10 @@ export class CpuExecutor implements Executor {
       Atomics.notify(words, control.generation / 4);
       throw new InternalError('cpu', `the step failed: ${error instanceof Error ? error.message : String(error)}`);
     }
+    return { loaded, sizes };
+  }
+
+  private results(loaded: LoadedProgram, outputs: readonly string[], sizes: Readonly<Record<DimName, number>>): StepResult {
     const named = new Map<string, Float32Array>();
     for (const name of outputs) named.set(name, this.read(loaded, name, sizes));
     const argmax = loaded.plan.outputs.some((o) => o.name === ARGMAX) ? (this.read(loaded, ARGMAX, sizes)[0] ?? -1) : -1;

@@ -1,5 +1,5 @@
 /** Packing by the team of threads: rows are brought into staging memory, from where all threads put them into their blocks. */
-import { control } from './control.ts';
+import { control, jobs } from './control.ts';
 import { blockRows, packBlocks, storedElements } from './layout.ts';
 import type { Staging } from './program.ts';
 
@@ -27,7 +27,7 @@ export function packTogether(memory: WebAssembly.Memory, instance: WebAssembly.I
     }
     const stage = new Float32Array(memory.buffer, staging.address, most * k);
     const rows = values.length / k;
-    words[control.job / 4] = 1;
+    words[control.job / 4] = jobs.pack;
     for (let from = 0; from < rows; from += most) {
       const count = Math.min(most, rows - from);
       stage.set(values.subarray(from * k, (from + count) * k));
@@ -35,6 +35,6 @@ export function packTogether(memory: WebAssembly.Memory, instance: WebAssembly.I
       if (threads > 1) announce();
       pack(0);
     }
-    words[control.job / 4] = 0;
+    words[control.job / 4] = jobs.step;
   };
 }

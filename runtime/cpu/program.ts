@@ -1,6 +1,7 @@
 /**
  * The module of a plan: a function for every distinct kernel, with the addresses of its buffers as parameters, and one function
- * `step(thread)` that calls them in order with barriers between those that depend on each other.
+ * `step(thread)` that calls them in order with barriers between those that depend on each other. Where it is asked for, another one,
+ * `profile(thread)`, does the same with a barrier before every kernel, and thread 0 calls the host's `mark` behind each.
  */
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { buffersRead, buffersWritten } from '../../compiler/kernels/sources.ts';
@@ -22,7 +23,7 @@ import type { MemoryMap } from './place.ts';
 import type { Features } from './simd.ts';
 import type { FunctionBuilder, FunctionHandle } from './wasm/function.ts';
 import { ModuleBuilder } from './wasm/module.ts';
-import { add, i32, mul } from './wasm/value.ts';
+import { add, i32, mul, op } from './wasm/value.ts';
 
 export interface Program {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -46,6 +47,8 @@ export interface Staging {
   readonly bytes: number;
 }
 
+type StepFunction = FunctionBuilder<readonly ['i32'], undefined>;
+
 interface KernelFunction extends Demand {
   readonly handle: FunctionHandle;
 }
@@ -53,8 +56,9 @@ interface KernelFunction extends Demand {
 export const pageBytes = 65536;
 const mostStaging = 4 * 1024 * 1024;
 
-export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features): Program {
+export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features, profile = false): Program {
   const module = new ModuleBuilder();
+  const mark = profile ? module.imported('mark', ['i32']) : undefined;
   const math = new MathLibrary(module, features);
   const products = new ProductLibrary(module, features);
   const rows = new RowLibrary(module, math);
@@ -72,21 +76,32 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   const scratchBytes = Math.ceil(Math.max(64, ...calls.map((c) => c.made.scratchBytes)) / 64) * 64 + 64;
   const sharedBytes = Math.ceil(Math.max(0, ...calls.map((c) => c.made.sharedBytes ?? 0)) / 64) * 64;
   const barrier = defineBarrier(module, threads);
-  const step = module.function('step', ['i32'], undefined);
-  const [thread] = step.params;
-  const scratch = step.let(add(i32(memory.end + sharedBytes), mul(thread, i32(scratchBytes))));
   const meetings = barriersBefore(plan);
-  calls.forEach(({ kernel, buffers, made }, position) => {
-    if (threads > 1 && meetings.has(position)) step.run(barrier, thread);
-    const addresses = buffers.map((id) => i32(addressOf(memory, id, kernel)));
-    step.run(made.handle as FunctionHandle<readonly 'i32'[], undefined>, thread, scratch, ...addresses);
-  });
-  // The host reads results once all threads are done.
-  if (threads > 1) step.run(barrier, thread);
-  module.export('step', step.handle);
-  const pack = definePack(module, threads, barrier);
-  module.export('pack', pack);
-  module.export('serve', defineServe(module, step.handle, pack));
+  /** `before` is called with the position of each kernel, and with their number at the end: the host reads results once all threads are done. */
+  const defineStep = (name: string, before: (f: StepFunction, position: number) => void): StepFunction['handle'] => {
+    const f = module.function(name, ['i32'], undefined);
+    const [thread] = f.params;
+    const scratch = f.let(add(i32(memory.end + sharedBytes), mul(thread, i32(scratchBytes))));
+    calls.forEach(({ kernel, buffers, made }, position) => {
+      before(f, position);
+      const addresses = buffers.map((id) => i32(addressOf(memory, id, kernel)));
+      f.run(made.handle as FunctionHandle<readonly 'i32'[], undefined>, thread, scratch, ...addresses);
+    });
+    before(f, calls.length);
+    module.export(name, f.handle);
+    return f.handle;
+  };
+  const meet = (f: StepFunction): void => { if (threads > 1) f.run(barrier, f.params[0]); };
+  const jobs = [
+    defineStep('step', (f, position) => { if (position === calls.length || meetings.has(position)) meet(f); }),
+    definePack(module, threads, barrier),
+    ...(mark ? [defineStep('profile', (f, position) => {
+      meet(f);
+      f.if(op('i32.eqz', f.params[0]), () => f.run(mark, i32(position)));
+    })] : []),
+  ];
+  module.export('pack', jobs[1] as StepFunction['handle']);
+  module.export('serve', defineServe(module, jobs));
   module.export('announce', defineAnnounce(module, threads));
   const address = memory.end + sharedBytes + threads * scratchBytes;
   const staging = { address, bytes: stagingBytes(memory) };

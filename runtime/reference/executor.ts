@@ -11,7 +11,7 @@ import { member, norm, reduce, softmax, take, topk } from './rows.ts';
 import { count, resolveShape } from './tensor.ts';
 import type { Sizes, Tensor } from './tensor.ts';
 import type { Graph, Node, NodeId } from '../../compiler/graph/types.ts';
-import type { DeviceReport, Executor, GraphBackend, StepInput, StepResult, WeightProvider } from '../backend.ts';
+import type { DeviceReport, Executor, GraphBackend, StepInput, StepResult, StepTimes, WeightProvider } from '../backend.ts';
 
 export const referenceBackend: GraphBackend = { load: (graph, weights, reason) => loadReference(graph, weights, reason) };
 
@@ -59,7 +59,23 @@ class ReferenceExecutor implements Executor {
     return Promise.resolve();
   }
 
-  private run(input: StepInput, outputs: readonly string[]): StepResult {
+  profile(input: StepInput): Promise<StepTimes> {
+    const kernels = new Float64Array(this.graph.nodes.length);
+    try {
+      let last = performance.now();
+      this.run(input, [], (at) => {
+        const now = performance.now();
+        kernels[at] = now - last;
+        last = now;
+      });
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    return Promise.resolve({ kernels, how: 'a clock read after each operator' });
+  }
+
+  /** `done` hears of each node, by its position, once it is computed. */
+  private run(input: StepInput, outputs: readonly string[], done?: (at: number) => void): StepResult {
     const sizes = this.sizes(input);
     const values = new Map<NodeId, Tensor>();
     for (const [at, node] of this.graph.nodes.entries()) {
@@ -71,6 +87,7 @@ class ReferenceExecutor implements Executor {
       const result = this.evaluate(node, operands, sizes, input);
       if (this.watch?.(node, result, operands)) return { argmax: -1, outputs: new Map() };
       values.set(node.id, result);
+      done?.(at);
       for (const id of [...node.inputs, node.id]) if ((this.lastUse.get(id) ?? -1) <= at) values.delete(id);
     }
     this.length = sizes.S;

@@ -19,6 +19,8 @@ export interface WebGpuOptions {
   readonly release?: () => void;
   /** Kernels for this class of adapter, whatever the adapter is: to test both on either. */
   readonly kernels?: 'software' | 'hardware';
+  /** Ask for the device's clock, where it has one, for profiling. */
+  readonly profile?: boolean;
   /** Pretend that the adapter lacks these features. */
   readonly without?: readonly GPUFeatureName[];
   /** Pretend that the adapter has no more than this. */
@@ -48,7 +50,7 @@ export class WebGpuBackend implements PlanBackend {
       if (!adapter) throw deviceError('E901', 'no WebGPU adapter was found', 'install a Vulkan driver, or use --device cpu');
       const report = describeAdapter(adapter);
       const limits = chooseLimits(adapter, options.limits);
-      const optional: GPUFeatureName[] = ['subgroups', 'shader-f16'];
+      const optional: GPUFeatureName[] = ['subgroups', 'shader-f16', ...(options.profile ? ['timestamp-query' as const] : [])];
       const requiredFeatures = optional.filter((f) => adapter.features.has(f) && !options.without?.includes(f));
       const device = await adapter.requestDevice({ requiredLimits: { ...limits }, requiredFeatures }).catch((error: unknown) => {
         debug(String(error));

@@ -5,9 +5,10 @@
 import { InternalError } from '../../compiler/diagnostics.ts';
 import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
-import type { DeviceReport, Executor, StepInput, StepResult } from '../backend.ts';
+import type { DeviceReport, Executor, StepInput, StepResult, StepTimes } from '../backend.ts';
 import { deviceError, type DeviceWatch } from './errors.ts';
 import type { PipelineCache } from './pipelines.ts';
+import { timeByQueries, timeBySubmits } from './profile.ts';
 import type { KernelPrograms } from './programs.ts';
 import { BufferUsage, MapMode } from './usage.ts';
 import { product, type Binding, type Dims, type Part, type Program } from './wgsl/module.ts';
@@ -125,6 +126,21 @@ export class WebGpuExecutor implements Executor {
     return done;
   }
 
+  async profile(input: StepInput): Promise<StepTimes> {
+    if (this.disposed) throw new InternalError('webgpu', 'a step after dispose');
+    await this.ahead?.result;
+    this.ahead = undefined;
+    const dims = this.dims(input);
+    await this.compile(this.dispatches(dims));
+    this.write(dims, input);
+    const { device } = this.watch;
+    const encodes = this.kernels.map((kernel) => (pass: GPUComputePassEncoder): void => this.encode(pass, this.dispatchesOf(kernel, dims), dims));
+    const clock = device.features.has('timestamp-query');
+    const kernels = await (clock ? timeByQueries : timeBySubmits)(device, encodes);
+    this.watch.check('timing kernels', this.labels);
+    return { kernels, how: clock ? "the device's clock, a pass for each kernel" : 'each kernel submitted and awaited alone, less what an empty submission takes' };
+  }
+
   /** Submits a step. What is awaited is its submission. */
   private async begin(input: StepInput, dims: Dims, names: readonly string[]): Promise<{ readonly result: Promise<StepResult> }> {
     const dispatches = this.dispatches(dims);
@@ -152,7 +168,24 @@ export class WebGpuExecutor implements Executor {
   }
 
   private dispatches(dims: Dims): Dispatch[] {
-    return this.kernels.flatMap((k) => [...(k.variants.find((v) => v.when(dims))?.dispatches ?? [])]);
+    return this.kernels.flatMap((kernel) => [...this.dispatchesOf(kernel, dims)]);
+  }
+
+  private dispatchesOf(kernel: KernelDispatches, dims: Dims): readonly Dispatch[] {
+    return kernel.variants.find((v) => v.when(dims))?.dispatches ?? [];
+  }
+
+  private encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], dims: Dims): void {
+    pass.setBindGroup(0, this.dimsGroup);
+    let current: GPUComputePipeline | undefined;
+    for (const { pipeline, program, part, bindings } of dispatches) {
+      const [x, y, z] = program.groups(dims, part);
+      if (x * y * z === 0 || !pipeline) continue;
+      if (pipeline !== current) pass.setPipeline(pipeline);
+      current = pipeline;
+      pass.setBindGroup(1, bindings);
+      pass.dispatchWorkgroups(x, y, z);
+    }
   }
 
   /** Encodes and submits a step whose inputs are written, but for an id that is copied in device memory; the promise is of its results. */
@@ -169,16 +202,7 @@ export class WebGpuExecutor implements Executor {
     const encoder = device.createCommandEncoder();
     if (id) encoder.copyBufferToBuffer(this.memory.buffer(id.from), 0, this.memory.buffer(id.to), 0, 4);
     const pass = encoder.beginComputePass();
-    pass.setBindGroup(0, this.dimsGroup);
-    let current: GPUComputePipeline | undefined;
-    for (const { pipeline, program, part, bindings } of dispatches) {
-      const [x, y, z] = program.groups(dims, part);
-      if (x * y * z === 0 || !pipeline) continue;
-      if (pipeline !== current) pass.setPipeline(pipeline);
-      current = pipeline;
-      pass.setBindGroup(1, bindings);
-      pass.dispatchWorkgroups(x, y, z);
-    }
+    this.encode(pass, dispatches, dims);
     pass.end();
     const readback = this.staging(bytes);
     for (const copy of copies) encoder.copyBufferToBuffer(this.memory.buffer(copy.buffer), 0, readback, copy.at, copy.bytes);

@@ -54,7 +54,8 @@ export function mayHaveHardwareGpu(platform: NodeJS.Platform = process.platform)
 
 /** The WebGPU backend on this machine's best adapter. Throws PeelError (exit 13) where there is none. */
 export async function openWebGpu(options: Omit<WebGpuOptions, 'gpu' | 'release'> = {}): Promise<WebGpuBackend> {
-  const handle = await openNodeGpu([], options.debug !== undefined);
+  // Else times are rounded to a tenth of a millisecond, so that pages cannot measure much with them.
+  const handle = await openNodeGpu(options.profile ? ['disable-dawn-features=timestamp_quantization'] : [], options.debug !== undefined);
   if (!handle) throw deviceError('E901', `WebGPU has no binary for ${process.platform} on ${process.arch}`, 'use --device cpu');
   return WebGpuBackend.open({ gpu: handle.gpu, release: handle.release, ...options });
 }

@@ -1,4 +1,5 @@
-/** A WebAssembly module being written: functions over one imported shared memory. */
+/** A WebAssembly module being written: functions over one imported shared memory, which may call functions of the host. */
+import { InternalError } from '../../../compiler/diagnostics.ts';
 import { ByteWriter } from './bytes.ts';
 import { FunctionBuilder, type FunctionHandle } from './function.ts';
 import { valueTypeByte, type ValueType } from './opcodes.ts';
@@ -14,18 +15,28 @@ export class ModuleBuilder {
   private readonly types: string[] = [];
   private readonly functionTypes: number[] = [];
   private readonly bodies: FunctionBuilder[] = [];
+  private readonly imports: { readonly name: string; readonly type: number }[] = [];
   private readonly exports: { readonly name: string; readonly index: number }[] = [];
 
   /** Declares a function; write its body with the builder before `finish`. */
   function<const P extends readonly ValueType[], R extends ValueType | undefined>(name: string, params: P, result: R): FunctionBuilder<P, R> {
-    const key = `${params.join(' ')}>${result ?? ''}`;
-    let type = this.types.indexOf(key);
-    if (type < 0) type = this.types.push(key) - 1;
-    this.functionTypes.push(type);
-    const handle: FunctionHandle<P, R> = { index: this.bodies.length, params, result };
+    this.functionTypes.push(this.typeOf(params, result));
+    const handle: FunctionHandle<P, R> = { index: this.imports.length + this.bodies.length, params, result };
     const builder = new FunctionBuilder(handle, name);
     this.bodies.push(builder as unknown as FunctionBuilder);
     return builder;
+  }
+
+  /** A function that the host gives as `env.<name>`. Functions are numbered behind imported ones: import first. */
+  imported<const P extends readonly ValueType[]>(name: string, params: P): FunctionHandle<P, undefined> {
+    if (this.bodies.length > 0) throw new InternalError('wasm', `${name} is imported after functions were declared`);
+    return { index: this.imports.push({ name, type: this.typeOf(params, undefined) }) - 1, params, result: undefined };
+  }
+
+  private typeOf(params: readonly ValueType[], result: ValueType | undefined): number {
+    const key = `${params.join(' ')}>${result ?? ''}`;
+    const type = this.types.indexOf(key);
+    return type < 0 ? this.types.push(key) - 1 : type;
   }
 
   export(name: string, handle: { readonly index: number }): void {
@@ -51,9 +62,16 @@ export class ModuleBuilder {
         s.bytes(result === '' ? [0] : [1, valueTypeByte[result as ValueType]]);
       }
     });
-    if (memory) {
+    if (memory || this.imports.length > 0) {
       section(out, 2, (s) => {
-        s.unsigned(1);
+        s.unsigned(this.imports.length + (memory ? 1 : 0));
+        for (const { name, type } of this.imports) {
+          s.name('env');
+          s.name(name);
+          s.byte(0x00);
+          s.unsigned(type);
+        }
+        if (!memory) return;
         s.name('env');
         s.name('memory');
         s.bytes([0x02, memory.shared ? 0x03 : 0x01]);
@@ -81,7 +99,7 @@ export class ModuleBuilder {
         s.bytes(code);
       }
     });
-    nameSection(out, this.bodies.map((b) => b.name));
+    nameSection(out, [...this.imports, ...this.bodies].map(({ name }) => name));
     return out.finish();
   }
 }
