@@ -2,11 +2,12 @@
 export { ExitCode, formatDiagnostic, InternalError, PeelError, type Diagnostic } from './compiler/diagnostics.ts';
 export { compileSpec, type Compiled, type CompileInput } from './compiler/compile.ts';
 export { buildPlan, type PlanOptions } from './compiler/build-plan.ts';
+export { tapGraph, type Tapped } from './compiler/taps.ts';
 export type { ExecutionPlan, Target } from './compiler/plan.ts';
 export { targets } from './compiler/targets.ts';
 export { loadModel, type LoadedModel, type ModelOptions, type SessionOptions } from './runtime/model.ts';
 export { checkModel, type CheckResult } from './runtime/check.ts';
-export type { Session } from './runtime/session.ts';
+export type { FeedOptions, FeedResult, Session } from './runtime/session.ts';
 export type { GeneratedToken, GenerateOptions, StopReason, TokenConstraint } from './runtime/generation/options.ts';
 export { generateText, sampleTexts, type GeneratedText, type Sample, type TextOptions } from './runtime/generation/text.ts';
 export type { Constraint, ConstraintSource } from './runtime/constrain/engine.ts';

@@ -5,6 +5,7 @@ import { planMemory } from './memory.ts';
 import { runGraphPasses, runKernelPasses } from './passes/index.ts';
 import { schedule } from './schedule.ts';
 import { storedBytesOn } from './stored-bytes.ts';
+import { isTap } from './taps.ts';
 import { checkPlan } from './verify-plan.ts';
 import type { Graph } from './graph/types.ts';
 import type { Schedule } from './kernels/types.ts';
@@ -23,8 +24,6 @@ export interface PlanOptions {
   readonly onPass?: (name: string, schedule: Schedule) => void;
 }
 
-/** Outputs that are there to look into the model, kept only where asked for. */
-const isTap = (name: string): boolean => /^(embeddings|hidden|layers)(\.|$)/.test(name);
 export const defaultOutputs = (graph: Graph): string[] => {
   const names = graph.outputs.map((o) => o.name);
   return names.includes('logits') ? ['logits'] : names.filter((name) => !isTap(name));

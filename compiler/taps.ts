@@ -8,6 +8,9 @@ import { editDistance, nearest } from './nearest.ts';
 import type { Diagnostic } from './diagnostics.ts';
 import type { Graph, GraphOutput } from './graph/types.ts';
 
+/** Whether an output of this name is there to look into the model, and not what the model is for: kept only where asked for. */
+export const isTap = (name: string): boolean => /^(embeddings|hidden|layers)(\.|$)/.test(name);
+
 export interface Tapped {
   /** The graph with the values among its outputs, under their own names. */
   readonly graph: Graph;

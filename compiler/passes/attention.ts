@@ -7,6 +7,7 @@ import { accumulator, load, rewriteScalar, sameScalar, substituteAxes, loadsOf }
 import { axes } from '../kernels/index-expression.ts';
 import { extentsOf } from '../kernels/simplify-index.ts';
 import { isLayout } from './cost.ts';
+import { keptBecause } from './kept.ts';
 import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
 import type { AttentionKernel, BufferId, HeadView, Kernel, NestKernel } from '../kernels/types.ts';
 import type { MaskWindow, Node } from '../graph/types.ts';
@@ -50,7 +51,7 @@ function match(w: Workspace, mix: NestKernel, mixNode: Node, context: KernelPass
   if (!target) return 'the mix stores nothing';
   const soft = sole(w, probabilities);
   const softmax = soft && nestOf(soft.kernel, 'softmax', context);
-  if (!soft || !softmax) return 'the weights of the mix are no softmax, or are used elsewhere too';
+  if (!soft || !softmax) return mustStore(w, probabilities) ?? 'the weights of the mix are no softmax, or are used elsewhere too';
   const [logits, sinks] = reads(softmax.kernel);
   if (logits === undefined) return 'the softmax has no operand';
   const absorbed: Place[] = [soft.place];
@@ -62,7 +63,7 @@ function match(w: Workspace, mix: NestKernel, mixNode: Node, context: KernelPass
   const kernels: Kernel[] = [softmax.kernel];
   for (;;) {
     const producer = sole(w, buffer);
-    if (!producer || producer.kernel.kind !== 'nest') return 'the scores are used elsewhere too, or are no product of queries and keys';
+    if (!producer || producer.kernel.kind !== 'nest') return mustStore(w, buffer) ?? 'the scores are used elsewhere too, or are no product of queries and keys';
     const kernel = producer.kernel;
     absorbed.push(producer.place);
     kernels.push(kernel);
@@ -133,6 +134,12 @@ function finish(
 
 /** Buffers that a nest loads, in order of first use. */
 const reads = (kernel: NestKernel): BufferId[] => [...new Set(kernel.stores.flatMap((s) => loadsOf(s.value).map((l) => l.source)))];
+
+/** The reason if the host sees the buffer: the kernel never has all scores of a query at once. */
+function mustStore(w: Workspace, id: BufferId): string | undefined {
+  const kept = keptBecause(w.buffer(id));
+  return kept && `${kept}: scores that are stored are computed one kernel an operator`;
+}
 
 /** The kernel that writes a buffer which nobody but one kernel reads and the host does not see. */
 function sole(w: Workspace, id: BufferId): { readonly place: Place; readonly kernel: Kernel } | undefined {

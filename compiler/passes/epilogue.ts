@@ -9,6 +9,7 @@ import { buffersRead, buffersWritten } from '../kernels/sources.ts';
 import { kernelKey, type Alike } from './alike.ts';
 import { hostPoint, invert, blockOf, withinBlock, type Host, type HostStore, type Inverse } from './host-axes.ts';
 import { operatorsOf } from './describe.ts';
+import { keptBecause } from './kept.ts';
 import { exceeds } from './limits.ts';
 import { storeSpace } from './replace-loads.ts';
 import { splitAxis, splitPoint } from './split-axis.ts';
@@ -40,7 +41,7 @@ export const epiloguePass: KernelPass = {
           refusals.set(nest.id, (refusals.get(nest.id) ?? new Map<string, string>()).set(host, reason));
         });
         if (!next) break;
-        record(true, next.nest.origin.label, `${operatorsOf(next.nest, node)} computed behind ${next.host.origin.label}`);
+        record(true, next.nest.origin.label, `${operatorsOf(next.nest, node)} computed behind ${next.host.origin.label}${besides(w, next)}`);
         place = next.place;
       }
     }
@@ -52,6 +53,13 @@ export const epiloguePass: KernelPass = {
     return w.finish();
   },
 };
+
+/** What the kernel stores besides, because the host looks at it. */
+function besides(w: Workspace, { host, nest }: Fused): string {
+  const read = buffersRead(nest, true);
+  const kept = host.stores.flatMap((s) => (read.has(s.buffer) ? keptBecause(w.buffer(s.buffer)) ?? [] : []));
+  return kept.length === 0 ? '' : `, which stores its own result besides: ${[...new Set(kept)].join(', ')}`;
+}
 
 interface Fused { readonly place: Place; readonly host: Host; readonly nest: NestKernel }
 

@@ -3,6 +3,7 @@ import { affine, flatten } from '../kernels/affine.ts';
 import { axis, div, int, mod, sameIndex } from '../kernels/index-expression.ts';
 import { substituteIndex } from '../kernels/scalar-expression.ts';
 import { extentsOf, simplifyIndex } from '../kernels/simplify-index.ts';
+import { keptBecause } from './kept.ts';
 import { asDigits } from './host-axes.ts';
 import { storeSpace } from './replace-loads.ts';
 import { mergedNodes, Workspace } from './workspace.ts';
@@ -20,6 +21,8 @@ export const forwardCopiesPass: KernelPass = {
       if (copy?.kind !== 'nest') continue;
       const found = copied(w, copy);
       if (!found) continue;
+      const kept = keptBecause(w.buffer(found.from));
+      if (kept) { record(false, copy.origin.label, `its parts are not written to ${w.buffer(found.to).name} at once: ${kept}`); continue; }
       const writers = w.writers(found.from);
       for (const at of writers) {
         const kernel = w.at(at) as Kernel;
@@ -42,7 +45,7 @@ function copied(w: Workspace, copy: NestKernel): Copy | undefined {
   const from = w.buffer(store.value.source);
   const writers = w.writers(from.id);
   const plain = writers.every((at) => ['nest', 'linear', 'attention'].includes(w.at(at)?.kind ?? ''));
-  if (from.role !== 'activation' || writers.length < 2 || w.readers(from.id).length !== 1 || !plain) return undefined;
+  if ((from.role !== 'activation' && from.role !== 'output') || writers.length < 2 || w.readers(from.id).length !== 1 || !plain) return undefined;
   const extents = extentsOf(copy.space);
   const [row, ...rest] = store.value.index;
   const rowShape = from.shape.slice(1);

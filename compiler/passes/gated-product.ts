@@ -46,7 +46,8 @@ function productsMetBy(w: Workspace, nest: NestKernel): Product[] {
     const writer = w.writer(l.source);
     if (writer?.kernel.kind !== 'linear' || found.has(writer.place)) continue;
     const { kernel, place } = writer;
-    const alone = w.readers(l.source).length === 1 && w.buffer(l.source).role === 'activation';
+    // A result that is tapped is stored besides.
+    const alone = w.readers(l.source).length === 1;
     const plain = kernel.order === 'stacked' && kernel.weights.length === 1 && kernel.stores.length === 1 && kernel.stores[0]?.value.op === 'accumulator';
     if (alone && plain && sameScalar({ ...l, source: 0 }, here)) found.set(place, { place, kernel });
   }

@@ -7,7 +7,8 @@ import { countNodes, hasReduce, loadsOf } from '../kernels/scalar-expression.ts'
 import { isHeavy, isLayout, occurrences, repetition, type Occurrence } from './cost.ts';
 import { operatorsOf } from './describe.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
-import { mergedNodes, producerOf, Workspace } from './workspace.ts';
+import { keptBecause } from './kept.ts';
+import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
 import type { Buffer, Kernel, NestKernel, Schedule, Store } from '../kernels/types.ts';
 import type { Scalar, Shape } from '../kernels/scalar.ts';
 import type { KernelPass, KernelPassContext } from './types.ts';
@@ -34,7 +35,10 @@ function inline(schedule: Schedule, { record, reads, alike, node }: KernelPassCo
   const w = new Workspace(schedule, reads);
   for (let place = 0; place < w.places; place++) {
     const p = producerOf(w, place);
-    if (!p) continue;
+    if (!p) {
+      if (!beforeEpilogues) noteKept(w, place, record);
+      continue;
+    }
     const readers = w.readers(p.buffer.id);
     const definition = { buffer: p.buffer.id, value: p.store.value };
     const layout = isLayout(p.store.value);
@@ -60,6 +64,16 @@ function inline(schedule: Schedule, { record, reads, alike, node }: KernelPassCo
     if (left === 0) w.remove(place);
   }
   return w.finish();
+}
+
+/** Says of a nest that only one other goes on with why it stays apart: its result is looked at. (Products say so for themselves.) */
+function noteKept(w: Workspace, place: Place, record: KernelPassContext['record']): void {
+  const kernel = w.at(place);
+  const [store, ...more] = kernel?.kind === 'nest' ? kernel.stores : [];
+  const kept = store && more.length === 0 ? keptBecause(w.buffer(store.buffer)) : undefined;
+  const [reader, ...others] = kept && store ? w.readers(store.buffer) : [];
+  const consumer = reader === undefined || others.length > 0 ? undefined : w.at(reader);
+  if (kernel && kept && consumer && consumer.kind !== 'linear' && consumer.kind !== 'argmax') record(false, kernel.origin.label, `not into ${consumer.origin.label}, which reads it: ${kept}`);
 }
 
 const describe = (k: Kernel, node: KernelPassContext['node']): string => `the ${k.kind === 'nest' ? operatorsOf(k, node) : k.kind}`;

@@ -6,6 +6,7 @@ import { hasReduce } from '../kernels/scalar-expression.ts';
 import { hasFunctions, hasIndirectLoad, isLayout } from './cost.ts';
 import { inputChoice } from './fusion-costs.ts';
 import { exceeds } from './limits.ts';
+import { keptBecause } from './kept.ts';
 import { inlineIntoKernel } from './replace-loads.ts';
 import { mergedNodes, producerOf, Workspace, type Place } from './workspace.ts';
 import { freeAxes, sourcesOf, visitScalar } from '../kernels/scalar-expression.ts';
@@ -19,7 +20,11 @@ export const linearInputPass: KernelPass = {
     const w = new Workspace(schedule, reads);
     for (let place = 0; place < w.places; place++) {
       const p = producerOf(w, place);
-      if (!p) continue;
+      if (!p) {
+        const kept = keptInput(w, place);
+        if (kept) record(false, w.at(place)?.origin.label ?? '', `not into the product that follows: ${kept}, so that it must be stored`);
+        continue;
+      }
       const readers = w.readers(p.buffer.id);
       const { value } = p.store;
       const label = p.kernel.origin.label;
@@ -49,6 +54,15 @@ export const linearInputPass: KernelPass = {
     return w.finish();
   },
 };
+
+/** Why a nest that only products go on with must be stored, if the host looks at it. */
+function keptInput(w: Workspace, place: Place): string | undefined {
+  const kernel = w.at(place);
+  const [store, ...more] = kernel?.kind === 'nest' ? kernel.stores : [];
+  if (!store || more.length > 0) return undefined;
+  const readers = w.readers(store.buffer);
+  return readers.length > 0 && readers.every((r) => readsAsInput(w.at(r), store.buffer)) ? keptBecause(w.buffer(store.buffer)) : undefined;
+}
 
 /** 12345 -> about 12 kFLOP */
 const flops = (n: number): string => {
