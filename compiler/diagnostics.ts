@@ -61,7 +61,7 @@ export function formatDiagnostic(d: Diagnostic, excerpt = false): string {
 }
 
 /** A text in one line: control characters, which names in files may hold, by their numbers. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 

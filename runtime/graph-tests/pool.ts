@@ -59,24 +59,31 @@ class Worker {
 
   constructor(private readonly program: readonly [file: string, ...args: string[]], private readonly options: PoolOptions) {}
 
-  run(test: TestCase): Promise<CaseResult> {
+  /** A process that ends may do so for what it ran before: only in a new one is it certain to be for this case. */
+  async run(test: TestCase): Promise<CaseResult> {
+    const used = this.child !== undefined;
+    const { result, ended } = await this.attempt(test);
+    return ended && used ? (await this.attempt(test)).result : result;
+  }
+
+  private attempt(test: TestCase): Promise<{ readonly result: CaseResult; readonly ended: boolean }> {
     const started = performance.now();
     const child = this.child ?? this.start();
     this.output = '';
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
-      const settle = (result: CaseResult): void => {
+      const settle = (result: CaseResult, ended = false): void => {
         clearTimeout(timer);
         child.off('message', onMessage).off('close', onEnd).off('error', onError);
-        resolve(result);
+        resolve({ result, ended });
       };
-      const lost = (why: string): void => {
+      const lost = (why: string, ended = true): void => {
         this.child = undefined;
         const lastWords = this.output.trim().split('\n').slice(-3).join('\n');
         settle({
           name: test.name, file: test.file, location: test.location, status: 'error', milliseconds: performance.now() - started, files: [test.file, test.spec],
           findings: [{ kind: 'error', expectation: '', message: lastWords === '' ? why : `${why}; its last words:\n${lastWords}`, location: test.location }],
-        });
+        }, ended);
       };
       const onMessage = (result: CaseResult): void => settle(result);
       const onError = (error: Error): void => lost(`the process that runs cases cannot be started: ${error.message}`);
@@ -85,7 +92,7 @@ class Worker {
       timer = setTimeout(() => {
         child.kill('SIGKILL');
         child.off('close', onEnd);
-        lost(`it took more than ${this.options.timeout} s and was ended`);
+        lost(`it took more than ${this.options.timeout} s and was ended`, false);
       }, this.options.timeout * 1000);
       const task: Task = { file: test.file, index: test.index, update: this.options.update };
       // A channel that is closed is one whose process ends: that is heard above.

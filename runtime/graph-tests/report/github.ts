@@ -1,6 +1,6 @@
 /** Annotations for GitHub Actions: workflow commands, which mark the line of the spec or test file in a pull request. */
 import path from 'node:path';
-import type { Diagnostic, Location } from '../../../compiler/diagnostics.ts';
+import { printable, type Diagnostic, type Location } from '../../../compiler/diagnostics.ts';
 import { reasons, type TestRun } from './run.ts';
 
 /** Lines for standard output. `root` is the folder of the repository, in which annotated files are. */
@@ -26,7 +26,7 @@ function command(kind: 'error' | 'warning' | 'notice', location: Location | unde
 }
 
 function data(text: string): string {
-  return text.replace(/%/g, '%25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');
+  return text.replace(/%/g, '%25').split('\n').map(printable).join('%0A');
 }
 
 function property(text: string): string {

@@ -1,14 +1,14 @@
 /** The report as JUnit XML, which CI systems read: a suite a file, a test case a case. */
 import { formatDiagnostic, type Diagnostic } from '../../../compiler/diagnostics.ts';
 import type { CaseResult, PlacedFinding } from '../case.ts';
-import { count, reasons, type TestRun } from './run.ts';
+import { count, plural, reasons, type TestRun } from './run.ts';
 
 export function junitReport({ results, diagnostics, milliseconds, strict }: TestRun): string {
   const wrong = groups(diagnostics, fileOf);
   const suites = [
     ...[...wrong].map(([file, found]) => suite(file, { tests: 1, failures: 0, errors: 1, skipped: 0 }, 0, [
       `    <testcase${attributes({ name: 'the file is right', classname: file, file, time: '0.000' })}>`,
-      `      <error${attributes({ message: `${found.length} mistakes in ${file}`, type: found[0]?.code ?? '' })}>${text(found.map((d) => formatDiagnostic(d)).join('\n'))}</error>`,
+      `      <error${attributes({ message: `${plural(found.length, 'mistake')} in ${file}`, type: found[0]?.code ?? '' })}>${text(found.map((d) => formatDiagnostic(d)).join('\n'))}</error>`,
       '    </testcase>',
     ])),
     ...[...groups(results, ({ file }) => file)].map(([file, cases]) => {

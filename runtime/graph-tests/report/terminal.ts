@@ -1,4 +1,5 @@
 /** The report for people: a line a file, and all that did not pass, with its place. */
+import { printable } from '../../../compiler/diagnostics.ts';
 import type { CaseResult, PlacedFinding } from '../case.ts';
 import { count, duration, plural, reasons, type TestRun } from './run.ts';
 
@@ -23,7 +24,7 @@ const WORDS = { passed: 'ok', failed: 'FAILED', error: 'ERROR', 'not run': 'not 
 function caseLines(result: CaseResult, verbose: boolean): string[] {
   const time = verbose ? ` (${duration(result.milliseconds)})` : '';
   const findings = result.findings.filter(({ kind }) => verbose || kind !== 'not run');
-  return [`  ${WORDS[result.status].padEnd(6)} ${result.name}${time}`, ...findings.flatMap((finding, at) => findingLines(finding, findings[at - 1]))];
+  return [`  ${WORDS[result.status].padEnd(6)} ${printable(result.name)}${time}`, ...findings.flatMap((finding, at) => findingLines(finding, findings[at - 1]))];
 }
 
 /** The line of the file is shown where it is not that of the finding before. */
@@ -32,7 +33,7 @@ function findingLines({ kind, message, location, sourceLine }: PlacedFinding, be
   const says = kind === 'not run' ? `not run: ${head}` : kind === 'written' ? `written: ${head}` : head;
   const lines = [`${location.file}:${location.line}:${location.column} ${says}`, ...more];
   const again = before?.location.line === location.line && before.location.file === location.file;
-  return [...lines, ...(sourceLine === undefined || again || kind === 'not run' || kind === 'written' ? [] : excerpt(location, sourceLine))].map((line) => `    ${line}`);
+  return [...lines, ...(sourceLine === undefined || again || kind === 'not run' || kind === 'written' ? [] : excerpt(location, sourceLine))].map((line) => `    ${printable(line)}`);
 }
 
 function excerpt({ line, column, length = 1 }: PlacedFinding['location'], sourceLine: string): string[] {
@@ -56,7 +57,7 @@ export function summaryLines({ results, diagnostics, milliseconds, strict }: Tes
   return [
     ...[...absent].map(([message, findings]) => {
       const at = findings[0]?.location;
-      return `${strict ? 'FAILED ' : ''}not run here: ${message} (${plural(findings.length, 'expectation')}${at ? `, the first at ${at.file}:${at.line}` : ''})`;
+      return `${strict ? 'FAILED ' : ''}not run here: ${printable(message)} (${plural(findings.length, 'expectation')}${at ? `, the first at ${at.file}:${at.line}` : ''})`;
     }),
     `${parts.join(', ')}; ${plural(new Set(results.map(({ file }) => file)).size, 'file')}, ${duration(milliseconds)}`,
   ];
