@@ -24,12 +24,15 @@ export function checkExpressions(reporter: Reporter, root: MapNode): void {
 export function checkTestExpressions(expect: SourceNode, path: string, params: readonly string[]): readonly Diagnostic[] {
   const reporter = new Reporter();
   const rules = testRules().under('defaults')?.under('expect');
-  if (rules) walk(rules, expect, path, (node, at, kind) => checkNames(reporter, node, at, kind, new Set(kind === 'dimension' ? [...params, ...DIMENSIONS] : params)));
+  if (rules) walk(rules, expect, path, (node, at, kind) => checkNames(reporter, node, at, kind, new Set([...params, ...FURTHER_NAMES.get(kind) ?? []])));
   return reporter.diagnostics();
 }
 
-/** Axes whose length a step decides: rows, rows of logits, and tokens of the state. */
-const DIMENSIONS = ['T', 'R', 'S'];
+/**
+ * Names besides params. In shapes: axes whose length a step decides (its rows, its rows of logits, tokens of the state) and the layer's index.
+ * In sizes that depend on the context: its tokens.
+ */
+const FURTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([['dimension', ['T', 'R', 'S', 'i']], ['size', ['S']]]);
 
 function checkNames(reporter: Reporter, node: ScalarNode & { readonly value: string }, path: string, kind: string, known: ReadonlySet<string>): void {
   // A name on its own may be one of the field's names; the field says so better when it is read.

@@ -113,6 +113,8 @@ export class LoadedModel {
   ) {}
 
   get name(): string { return this.model.name; }
+  /** Whether every token sees every other: a sequence is one step. */
+  get bidirectional(): boolean { return isBidirectional(this.model); }
 
   /** The tokenizer, read at the first call. */
   tokenizer(): Promise<Tokenizer> {

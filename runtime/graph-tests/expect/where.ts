@@ -1,0 +1,17 @@
+/** Where in the spec something of the model comes from, for messages. */
+import type { Origin } from '../../../compiler/graph/types.ts';
+import { locateDiagnostics } from '../../../compiler/locate.ts';
+import type { CaseContext } from '../case.ts';
+
+/** `layers.1.attention.q (models/llama.yaml:20)`. */
+export async function whereOf(context: CaseContext, { label, path }: Origin): Promise<string> {
+  const { spec } = await context.compiled();
+  const [placed] = spec && path !== undefined ? locateDiagnostics(spec.root, [{ code: '', severity: 'error', path, message: '' }]) : [];
+  return placed?.location ? `${label} (${placed.location.file}:${placed.location.line})` : label;
+}
+
+/** At most `most` different texts of a list, and how many more there are. */
+export function several(all: readonly string[], most = 4): string {
+  const texts = [...new Set(all)];
+  return texts.length <= most ? texts.join(', ') : `${texts.slice(0, most).join(', ')} and ${texts.length - most} more`;
+}
