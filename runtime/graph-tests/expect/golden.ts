@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { comparedOutputs, compareWithRecording, record, type ComparisonReport } from '../../compare.ts';
 import { openSafetensors, readTensor } from '../../weights/safetensors.ts';
 import { writeSafetensors } from '../../weights/writer.ts';
-import { randomSource } from '../../sampling/random.ts';
 import type { CaseContext, Finding } from '../case.ts';
+import { randomIds } from './agree/trial.ts';
 import { expectation, failed } from './expectation.ts';
 
 interface WantedGolden {
@@ -51,7 +51,7 @@ function explain({ outputs, agreement, tokens, tolerance, firstDivergence }: Com
 
 /** The ids of the file that is there, unless the case names others. */
 async function write(context: CaseContext, file: string, wanted: WantedGolden): Promise<Finding> {
-  const ids = wanted.ids ?? await recordedIds(file) ?? await madeUp(context);
+  const ids = wanted.ids ?? await recordedIds(file) ?? randomIds(context.test.seed, RECORDED_IDS, (await context.model()).model.embeddings.token.rows);
   const { tokens = 8 } = wanted;
   const tensors = await record(await open(context, ids.length + tokens), ids, tokens);
   await writeSafetensors(file, tensors, { format: 'pt' });
@@ -66,10 +66,4 @@ async function recordedIds(file: string): Promise<number[] | undefined> {
   } finally {
     await before.dispose();
   }
-}
-
-async function madeUp(context: CaseContext): Promise<number[]> {
-  const { model } = await context.model();
-  const random = randomSource(context.test.seed);
-  return Array.from({ length: RECORDED_IDS }, () => Math.floor(random() * model.embeddings.token.rows));
 }

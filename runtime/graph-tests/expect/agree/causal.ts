@@ -8,14 +8,14 @@ export async function causal(trial: Trial, wanted: boolean): Promise<readonly Fi
   const session = await trial.session();
   const { ids } = trial;
   const { vocab } = session.model;
-  const before = await trial.rowsOf(session);
+  const { data: before } = await trial.rowsOf(session);
   const width = before.length / ids.length;
   // Backwards, so that where several tokens leak the last one is reported first.
   const places = [...new Set([ids.length - 1, Math.floor(ids.length / 2), 1])];
   let leaks = false;
   for (const place of places) {
     const other = ids.map((id, i) => (i === place ? (id + 1) % vocab : id));
-    const after = await trial.rowsOf(session, other);
+    const { data: after } = await trial.rowsOf(session, other);
     const changed = after.findIndex((x, i) => !Object.is(x, before[i]));
     if (changed < 0) return [failed(`another token at position ${place} changes nothing at all, not even its own ${trial.rows}`, '/causal')];
     const row = Math.floor(changed / width);

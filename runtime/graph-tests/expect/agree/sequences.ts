@@ -8,12 +8,14 @@ export async function sequences(trial: Trial): Promise<readonly Finding[]> {
   const long = trial.ids;
   // Other tokens, and fewer, so that rows of the longer one stay behind in the state.
   const short = long.slice(0, Math.ceil(long.length / 2)).reverse();
-  const first = { short: await trial.rowsOf(session, short), long: await trial.rowsOf(session, long) };
-  const again = { short: await trial.rowsOf(session, short), long: await trial.rowsOf(session, long) };
-  return (['short', 'long'] as const).flatMap((which) => {
-    const at = again[which].findIndex((x, i) => !Object.is(x, first[which][i]));
+  const order = [short, long, short, long];
+  const runs: Float32Array[] = [];
+  for (const ids of order) runs.push((await trial.rowsOf(session, ids)).data);
+  return [0, 1].flatMap((which) => {
+    const [ids = [], first = new Float32Array(0), again = new Float32Array(0)] = [order[which], runs[which], runs[which + 2]];
+    const at = again.findIndex((x, i) => !Object.is(x, first[i]));
     if (at < 0) return [];
-    const length = (which === 'short' ? short : long).length;
-    return [failed(`a sequence of ${length} tokens gives other ${trial.rows} in a session that ran another one before: ${again[which][at] ?? NaN} in place of ${first[which][at] ?? NaN} at token ${Math.floor(at / (first[which].length / length))}`, '/sequences')];
+    const token = Math.floor(at / (first.length / ids.length));
+    return [failed(`${ids.length} tokens give other ${trial.rows} in a session that ran another sequence before: ${again[at] ?? NaN} in place of ${first[at] ?? NaN} at token ${token}`, '/sequences')];
   });
 }
