@@ -56,7 +56,8 @@ function kernelLines(plan: ExecutionPlan, detail: boolean): string[] {
   return foldLayers(lines).map((line) => `  ${line}`);
 }
 
-function shapeOf(k: Kernel, buffers: ReadonlyMap<BufferId, Buffer>): string {
+/** The size of a kernel's work: `[T] x [128+64+64, 128]`. */
+export function shapeOf(k: Kernel, buffers: ReadonlyMap<BufferId, Buffer>): string {
   switch (k.kind) {
     case 'nest': return `over ${printShape(k.space)}`;
     case 'linear': {
@@ -153,5 +154,5 @@ const scaled = (x: number, base: number, units: readonly string[]): string => {
   return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`;
 };
 /** 12345678 -> `12.3 M`, to stand before a unit. */
-const count = (x: number): string => scaled(x, 1000, ['', 'k', 'M', 'G', 'T']);
-const bytes = (x: number): string => scaled(x, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
+export const count = (x: number): string => scaled(x, 1000, ['', 'k', 'M', 'G', 'T']);
+export const bytes = (x: number): string => scaled(x, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
