@@ -1,6 +1,6 @@
 /** --watch: runs again the cases that depend on what changed, until the user ends it. */
 import { PeelError } from '../../compiler/diagnostics.ts';
-import type { CaseResult, LoadedTests, TestCase } from '../../runtime/graph-tests/case.ts';
+import type { CaseResult, TestCase } from '../../runtime/graph-tests/case.ts';
 import { findTestFiles, isTestFile } from '../../runtime/graph-tests/find.ts';
 import { loadTests } from '../../runtime/graph-tests/load.ts';
 import { plural } from '../../runtime/graph-tests/report/run.ts';
@@ -13,16 +13,14 @@ export async function watchTests(names: readonly string[], first: readonly CaseR
   let since = started;
   /** What each case read when it ran last. */
   const read = new Map(first.map((result) => [keyOf(result), result.files]));
-  let found: readonly string[] = findTestFiles(names);
   for (;;) {
-    const files = [...new Set([...found, ...[...read.values()].flat()])];
+    const files = [...new Set([...testFiles(names), ...[...read.values()].flat()])];
+    const change = nextChange(files, names, isTestFile, since);
     note(`watching ${plural(files.length, 'file')}; Ctrl-C ends it`);
-    const changed = await nextChange(files, names, isTestFile, since);
+    const changed = await change;
     since = Date.now();
     note(`\n${changed.join(', ')} changed`);
-    const loaded = reload(names);
-    if (!loaded) continue;
-    found = loaded.found;
+    const loaded = loadTests(testFiles(names));
     const cases = selectCases(loaded.cases, flags);
     const again = cases.filter((test) => changed.some((file) => file === test.file || (read.get(keyOf(test)) ?? [file]).includes(file)));
     const { results } = await runAndReport(again, loaded.diagnostics, flags);
@@ -34,14 +32,13 @@ function keyOf({ file, name }: Pick<TestCase, 'file' | 'name'>): string {
   return `${file}\n${name}`;
 }
 
-/** The tests as they are now; nothing where a file that was named is gone. */
-function reload(names: readonly string[]): (LoadedTests & { readonly found: readonly string[] }) | undefined {
+/** The files with tests as they are now; none, and why, where one that was named is gone. */
+function testFiles(names: readonly string[]): readonly string[] {
   try {
-    const found = findTestFiles(names);
-    return { ...loadTests(found), found };
+    return findTestFiles(names);
   } catch (error) {
     if (!(error instanceof PeelError)) throw error;
     reportDiagnostics(error.diagnostics);
-    return undefined;
+    return [];
   }
 }
