@@ -104,8 +104,10 @@ export function toModelOptions(path: string, flags: CommonFlags): ModelOptions {
   };
 }
 
-export function toSessionOptions(flags: CommonFlags): { device?: DeviceName; threads?: number; context?: number; exact?: boolean; debug?: (text: string) => void } {
+/** `taps`: what the command shows of the model's inside; a spec's own taps are for those that show any. */
+export function toSessionOptions(flags: CommonFlags): { taps: readonly string[]; device?: DeviceName; threads?: number; context?: number; exact?: boolean; debug?: (text: string) => void } {
   return {
+    taps: [],
     ...(flags.device === undefined ? {} : { device: flags.device }), ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.exact === undefined ? {} : { exact: flags.exact }),
     ...(process.env.PEEL_DEBUG ? { debug: (text: string): void => { process.stderr.write(`${text}\n`); } } : {}),

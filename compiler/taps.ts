@@ -43,9 +43,34 @@ function noSuchValue(graph: Graph, pattern: string, path: string): Diagnostic {
   const names = graph.values.map(({ name }) => name);
   // Layers are alike: one name stands for the values of all of them.
   const families = [...new Set(names.map((name) => name.replace(/(?<=\.)\d+(?=\.|$)/g, '*')))];
-  const meant = nearest(pattern, [...names, ...families]);
+  const meant = corrected(pattern.slice(0, 200), names) ?? nearest(pattern, [...names, ...families]);
   const hint = meant === undefined ? `the nearest names are ${similar(pattern, families).join(', ')}` : `did you mean \`${meant}\`?`;
   return { code: 'E030', severity: 'error', path, message: `no value of the model fits \`${pattern.slice(0, 200)}\``, hint };
+}
+
+/** The pattern with each word that no name has replaced by one that they have (attn and self_attn by attention, q_proj by q), if that fits something. */
+function corrected(pattern: string, names: readonly string[]): string | undefined {
+  const known = new Set(names.flatMap((name) => name.split('.')));
+  const numbers = /^\d+$/;
+  const words = pattern.split('.').map((word) => {
+    if (word === '' || known.has(word) || /[*{},]/.test(word) || numbers.test(word)) return [word];
+    const parts = word.split('_');
+    const candidates = [...known].filter((name) => !numbers.test(name));
+    const near = nearest(word, candidates);
+    const likely = [...(near === undefined ? [] : [near]), ...candidates.filter((name) => parts.includes(name)), ...candidates.filter((name) => parts.some((part) => abbreviates(part, name)))];
+    return likely.slice(0, 4);
+  });
+  let attempts: string[][] = [[]];
+  for (const options of words) attempts = attempts.flatMap((before) => options.map((word) => [...before, word])).slice(0, 64);
+  return attempts.map((attempt) => attempt.join('.')).find((text) => text !== pattern && expandBraces(text).some((glob) => names.some((name) => matchesGlob(glob.text, name))));
+}
+
+/** Whether a word's letters stand in this order in a name, the first first: attn in attention. */
+function abbreviates(word: string, name: string): boolean {
+  if (word.length < 2 || word[0] !== name[0]) return false;
+  let at = 0;
+  for (const letter of name) if (letter === word[at]) at++;
+  return at === word.length;
 }
 
 /** The five names that share most with a pattern: words first, then letters. */

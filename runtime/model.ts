@@ -217,7 +217,8 @@ export class LoadedModel {
 
   /** The session of `write` and `reply`, made at the first call with the options that the model was loaded with. */
   private mainSession(): Promise<Session> {
-    this.main ??= this.session();
+    // Text is all that comes of it.
+    this.main ??= this.session({ taps: [] });
     return this.main;
   }
 

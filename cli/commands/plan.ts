@@ -10,8 +10,9 @@ import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import { line, noteQuantisation, writeJson } from '../output.ts';
 import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
+import { tapOption, type TapFlags } from '../taps.ts';
 
-interface PlanFlags extends CommonFlags {
+interface PlanFlags extends CommonFlags, TapFlags {
   readonly dump?: string;
   readonly fuse: boolean;
   readonly maxTokens?: number;
@@ -23,6 +24,7 @@ const stages = ['model', 'graph'];
 export function planCommand(finish: Finish): Command {
   const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, GGUF file, or name');
   quantiseOptions(modelOptions(command)).addOption(new Option('--device <name>', 'the plan for this device; none is opened').choices(['cpu', 'webgpu', 'webgpu-software']).default('cpu'));
+  tapOption(command, 'plan for values inside the model to be brought back');
   return deviceOptions(command, false)
     .option('--max-tokens <n>', 'most tokens of one step', wholeNumber(1, 65536))
     .option('--detail', 'every kernel with its expressions, no layers folded')
@@ -52,6 +54,7 @@ async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
     noteQuantisation(model.quantisation);
     const dumps = new Map<string, () => string>([['model', () => JSON.stringify(model.model, null, 2)], ['graph', () => printGraph(model.graph)]]);
     const built = model.plan(targetFor(flags.device, flags.threads), {
+      ...(flags.tap === undefined ? {} : { taps: flags.tap }),
       ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
       plan: {
         fuse: flags.fuse, onGraphPass: (name, graph) => dumps.set(name, () => printGraph(graph)),

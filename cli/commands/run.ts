@@ -12,14 +12,16 @@ import { chainHelp, constraintSource, generationOptions, toTextOptions, unfinish
 import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import { progress } from '../progress.ts';
+import { checkSave, printTaps, logitRowsFor, readTaps, saveTaps, tapOption, tapsJson, type TapFlags, type TappedValue } from '../taps.ts';
 import type { Finish } from '../program.ts';
 
-interface RunFlags extends CommonFlags, GenerationFlags {
+interface RunFlags extends CommonFlags, GenerationFlags, TapFlags {
   readonly prompt?: string;
   readonly ids?: number[];
   readonly chat?: boolean;
   readonly system?: string;
-  readonly maxTokens: number;
+  readonly maxTokens?: number;
+  readonly save?: string;
   readonly logprobs?: number;
   readonly samples: number;
   readonly quiet?: boolean;
@@ -32,10 +34,12 @@ export function runCommand(finish: Finish): Command {
     .option('--chat', 'the prompt is a message of a user, put into the model\'s chat template')
     .option('--system <text>', 'with --chat: a system message in front of it')
     .option('--ids <list>', 'token ids to continue, such as 1,2,3; the result is ids too', idList)
-    .option('--max-tokens <n>', 'most tokens to generate', wholeNumber(0), 128);
+    .option('--max-tokens <n>', 'most tokens to generate (default: 128, or none with --tap)', wholeNumber(0));
   generationOptions(command)
     .option('--samples <n>', 'generate n texts, with seeds that follow each other; the most likely is first', wholeNumber(1, 1000), 1)
     .option('--logprobs <n>', 'with --json: the log probability of each token, and of the n most likely at its place', wholeNumber(0, 100));
+  tapOption(command, "show values inside the model for the prompt's tokens")
+    .option('--save <file>', 'write the tapped values to this .safetensors file');
   return deviceOptions(command)
     .option('--quiet', 'only the text, nothing on standard error')
     .option('--json', 'one JSON object')
@@ -50,7 +54,8 @@ Examples:
   $ peel run ./model --chat --prompt "A person, as JSON" --json-schema person.json
   $ peel run ./model --prompt "Yes or no? " --regex "yes|no"
   $ peel run ./model --ids 1,5,9 --max-tokens 8 --json
-  $ peel run my-spec.yaml --random --ids 1,2,3`)
+  $ peel run my-spec.yaml --random --ids 1,2,3
+  $ peel run nano-llama --prompt "ROMEO:" --tap 'layers.*.attention.probs' --tap logits --save probs.safetensors`)
     .action(async (path: string, flags: RunFlags) => finish(await run(path, flags)));
 }
 
@@ -88,14 +93,20 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
   const model = await loadModel(toModelOptions(path, flags));
   try {
     const { ids, tokenizer } = await promptIds(model, flags);
-    const wanted = ids.length + flags.maxTokens;
+    const wanted = ids.length + mostTokens(flags);
     const context = flags.context ?? Math.max(1, Math.min(wanted, model.capacity().context));
     const constraint = source && await model.constraint(source);
     const started = performance.now();
-    const session = await model.session({ ...toSessionOptions(flags), context });
+    const taps = flags.tap ?? model.model.taps;
+    checkSave(flags.save, taps);
+    const session = await model.session({ ...toSessionOptions(flags), context, taps, ...logitRowsFor(model, taps, ids.length) });
     const load = performance.now() - started;
     try {
-      return await generate(model, session, ids, tokenizer, flags, load, constraint);
+      const values = taps.length === 0 ? [] : await readTaps(model, session, ids);
+      if (flags.save !== undefined) await saveTaps(flags.save, model, ids, values);
+      if (values.length > 0 && mostTokens(flags) === 0) return onlyTaps(model, session, ids, values, flags);
+      if (!flags.json) printTaps(values);
+      return await generate(model, session, ids, tokenizer, flags, load, constraint, values);
     } finally {
       await session.dispose();
     }
@@ -104,15 +115,28 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
   }
 }
 
+/** --max-tokens, or what it is without one. */
+function mostTokens(flags: RunFlags): number {
+  return flags.maxTokens ?? (flags.tap === undefined ? 128 : 0);
+}
+
+/** Values of the prompt, and no text: for models that write none, too. */
+function onlyTaps(model: LoadedModel, session: Session, ids: readonly number[], values: readonly TappedValue[], flags: RunFlags): ExitCode {
+  if (flags.json) writeJson({ ok: true, model: model.name, device: session.device, ...quantisationResult(model.quantisation), prompt: ids, taps: tapsJson(values) });
+  else printTaps(values);
+  if (!flags.json && !flags.quiet) note(`\n${deviceLine(model, session)}`);
+  return ExitCode.done;
+}
+
 interface Timing { load: number; prefill: number; decode: number; decoded: number }
 
-async function generate(model: LoadedModel, session: Session, ids: number[], tokenizer: Tokenizer | undefined, flags: RunFlags, load: number, constraint: Constraint | undefined): Promise<ExitCode> {
+async function generate(model: LoadedModel, session: Session, ids: number[], tokenizer: Tokenizer | undefined, flags: RunFlags, load: number, constraint: Constraint | undefined, values: readonly TappedValue[]): Promise<ExitCode> {
   const timing: Timing = { load, prefill: 0, decode: 0, decoded: 0 };
   const started = performance.now();
   const bar = progress('prompt', 512);
   const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 32);
   const options = {
-    ...toTextOptions(flags), seed, ...(constraint ? { constraint } : {}), ...(flags.chat ? { fresh: true } : {}), ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
+    ...toTextOptions({ ...flags, maxTokens: mostTokens(flags) }), seed, ...(constraint ? { constraint } : {}), ...(flags.chat ? { fresh: true } : {}), ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
     onProgress: (done: number, total: number): void => {
       if (!flags.quiet) bar.update(done, total);
       if (done === total && timing.prefill === 0) timing.prefill = performance.now() - started;
@@ -142,6 +166,7 @@ async function generate(model: LoadedModel, session: Session, ids: number[], tok
     writeJson({
       ok: true, model: model.name, device: session.device, ...quantisationResult(model.quantisation), prompt: ids, ...((flags.temperature ?? 0) > 0 ? { seed } : {}),
       ...(first ? resultJson(first, tokenizer, flags) : {}), ...(flags.samples > 1 ? { samples: results.map((r) => resultJson(r, tokenizer, flags)) } : {}),
+      ...(values.length === 0 ? {} : { taps: tapsJson(values) }),
       timing: { loadMs: timing.load, prefillMs: timing.prefill, decodeMs: timing.decode, prefillTokensPerSecond: rate(ids.length, timing.prefill), decodeTokensPerSecond: rate(timing.decoded, timing.decode) },
     });
     return ExitCode.done;
@@ -189,9 +214,11 @@ function resultJson({ text, ids, tokens, stopped, stop, seed, score, unfinished 
   };
 }
 
+const deviceLine = (model: LoadedModel, { device }: Session): string =>
+  `${model.name} on ${device.description}, ${device.reason}${device.variants === undefined ? '' : `; ${device.variants}`}`;
+
 function summary(model: LoadedModel, session: Session, prompt: number, timing: Timing, full: boolean): void {
-  const { device } = session;
-  note(`\n${model.name} on ${device.description}, ${device.reason}${device.variants === undefined ? '' : `; ${device.variants}`}`);
+  note(`\n${deviceLine(model, session)}`);
   note(`loaded in ${Math.round(timing.load)} ms; prompt ${prompt} tokens at ${rate(prompt, timing.prefill)} tokens/s; then ${timing.decoded} tokens at ${rate(timing.decoded, timing.decode)} tokens/s`
     + `${full ? `; stopped because the context of ${session.context} tokens is full (--context-shift goes on)` : ''}`);
   noteQuantisation(model.quantisation);

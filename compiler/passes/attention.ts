@@ -135,10 +135,10 @@ function finish(
 /** Buffers that a nest loads, in order of first use. */
 const reads = (kernel: NestKernel): BufferId[] => [...new Set(kernel.stores.flatMap((s) => loadsOf(s.value).map((l) => l.source)))];
 
-/** The reason if the host sees the buffer: the kernel never has all scores of a query at once. */
+/** The reason if the host sees the buffer: one kernel for all never has all scores of a query at once. */
 function mustStore(w: Workspace, id: BufferId): string | undefined {
   const kept = keptBecause(w.buffer(id));
-  return kept && `${kept}: scores that are stored are computed one kernel an operator`;
+  return kept && `${kept}: it must be stored, so that scores, softmax and mix stay apart`;
 }
 
 /** The kernel that writes a buffer which nobody but one kernel reads and the host does not see. */

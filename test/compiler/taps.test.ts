@@ -100,6 +100,9 @@ describe('tapGraph', () => {
 
   test.each([
     ['layers.*.attn.probs', 'did you mean `layers.*.attention.probs`?'],
+    ['layers.*.attn.*', 'did you mean `layers.*.attention.*`?'],
+    ['layers.1.self_attn.q_proj', 'did you mean `layers.1.attention.q`?'],
+    ['layers.*.ffn.gate_proj', 'did you mean `layers.*.ffn.gate`?'],
     ['layers.7.attention.q', 'did you mean `layers.0.attention.q`?'],
     ['logit', 'did you mean `logits`?'],
     ['probs', /^the nearest names are `layers\.\*\.attention\.probs`, /],

@@ -62,8 +62,8 @@ describe('stored besides by the kernel that holds it:', () => {
 
 describe('refused, with the name of the tap:', () => {
   test.each([
-    ['layers.0.attention.probs', '- attention layers.0.attention.core: layers.0.attention.probs is tapped: scores that are stored are computed one kernel an operator'],
-    ['layers.0.attention.scores', '- attention layers.0.attention.core: layers.0.attention.scores is tapped: scores that are stored are computed one kernel an operator'],
+    ['layers.0.attention.probs', '- attention layers.0.attention.core: layers.0.attention.probs is tapped: it must be stored, so that scores, softmax and mix stay apart'],
+    ['layers.0.attention.scores', '- attention layers.0.attention.core: layers.0.attention.scores is tapped: it must be stored, so that scores, softmax and mix stay apart'],
     ['layers.0.ffn.norm', '- linear-input layers.0.ffn.norm: not into the product that follows: layers.0.ffn.norm is tapped, so that it must be stored'],
   ])('%s', (name, reason) => {
     const plan = planned(name);
