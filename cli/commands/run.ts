@@ -105,7 +105,7 @@ async function run(path: string, flags: RunFlags): Promise<ExitCode> {
       const values = taps.length === 0 ? [] : await readTaps(model, session, ids);
       if (flags.save !== undefined) await saveTaps(flags.save, model, ids, values);
       if (values.length > 0 && mostTokens(flags) === 0) return onlyTaps(model, session, ids, values, flags);
-      if (!flags.json) printTaps(values);
+      if (values.length > 0 && !flags.json) printTaps(values);
       return await generate(model, session, ids, tokenizer, flags, load, constraint, values);
     } finally {
       await session.dispose();

@@ -49,7 +49,8 @@ export function lowerCustomBlock(ctx: LowerContext, x: Node, body: CustomBlock, 
       return value.kind === 'tensor' ? value.node : nodeOf(scope, expression);
     }));
     keep(name, result);
-    if (result) nameStatement(ctx, result, slot, name);
+    // The last one is the branch's `out`.
+    if (result && !(name === 'out' && path === definition.body.at(-1)?.path)) nameStatement(ctx, result, slot, name);
     last = path;
   }
   if (!result) return x;

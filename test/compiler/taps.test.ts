@@ -69,6 +69,11 @@ describe('the values of', () => {
     expect(names).toEqual(['both.norm [T,8]', 'a.up [T,4]', 'a.hidden [T,4]', 'a.out [T,8]', 'b.norm [T,8]', 'b.up [T,4]', 'b.hidden [T,4]', 'b.out [T,8]', 'both.post_norm [T,8]', 'both.residual [T,8]']);
   });
 
+  test('a block whose last statement is called as its branch\'s result', () => {
+    const blocks = 'blocks: { mine: { input: x, body: [ { h: "tanh(x)" }, { out: "h * 2" } ] } }';
+    expect(layerValues(graphOf('[{ id: mixer, block: { use: mine } }]', blocks))).toEqual(['mixer.h [T,8]', 'mixer.out [T,8]', 'mixer.residual [T,8]']);
+  });
+
   test('a block of the spec\'s own: every statement, under the step\'s id, and attention inside one', () => {
     const blocks = `blocks:
   mine:
