@@ -39,7 +39,7 @@ export function note(text: string): void {
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
   const cells = [head, ...rows.map((row) => row.map(String))];
   const widths = head.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? '').length)));
-  const right = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || /^[-\d.,]+([eE][-+]?\d+)?( ?[kMGT]?i?B)?$/.test(String(row[i]))));
+  const right = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || /^([<>]?[-\d.,]+([eE][-+]?\d+)?( ?[kKMGT]?i?B)?)?$/.test(String(row[i]))));
   return cells.map((row) => row.map((cell, i) => (right[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd());
 }
 

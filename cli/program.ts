@@ -12,6 +12,7 @@ import { planCommand } from './commands/plan.ts';
 import { pullCommand } from './commands/pull.ts';
 import { runCommand } from './commands/run.ts';
 import { testCommand, testWorkerCommand } from './commands/test.ts';
+import { traceCommand } from './commands/trace.ts';
 
 /** Receives the exit code of a command that did its work. */
 export type Finish = (code: ExitCode) => void;
@@ -34,13 +35,14 @@ Examples:
   $ peel check my-model.yaml                        everything that is wrong with a spec
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
   $ peel diff ./llama --against golden.safetensors  compare with a recording
+  $ peel trace nano-llama --prompt "To be"           what happens inside while it reads a text
   $ peel test                                       the graph tests in and under this folder
   $ peel bench ./model.gguf                         how fast it runs here
   $ peel pull hf:HuggingFaceTB/SmolLM2-135M         from the Hugging Face hub, for peel run hf:...
   $ peel import ./SmolLM-135M -o smollm.yaml        a spec of its own for it
 
 Exit codes: 0 done, 1 a check failed, 2 usage, 10 spec, 11 weights, 12 tokenizer, 13 device, 14 files, 70 a mistake in Peel.`);
-  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, testCommand, evalCommand, benchCommand, importCommand, pullCommand]) {
+  for (const command of [runCommand, chatCommand, checkCommand, planCommand, graphCommand, diffCommand, traceCommand, testCommand, evalCommand, benchCommand, importCommand, pullCommand]) {
     root.addCommand(command(finish).exitOverride().showHelpAfterError('(add --help for the usage)').showSuggestionAfterError());
   }
   root.addCommand(testWorkerCommand(), { hidden: true });
