@@ -15,7 +15,11 @@ const folder = mkdtempSync(path.join(tmpdir(), 'peel-readme-'));
 
 beforeAll(async () => {
   if (isStale()) await build();
-  for (const { language, name, text } of blocks) if (language === 'yaml') writeFileSync(path.join(folder, name), text);
+  for (const { language, name, text } of blocks) {
+    if (language !== 'yaml') continue;
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
   // What a reader has around: the clone's models and golden files, and the package by its name.
   symlinkSync(path.join(root, 'models'), path.join(folder, 'models'));
   mkdirSync(path.join(folder, 'test'));
@@ -40,7 +44,7 @@ const words = (text: string): string[] => [...text.matchAll(/"([^"]*)"|(\S+)/g)]
 describe('the README', () => {
   const commands = blocks.filter((b) => b.language === 'sh').flatMap((b) => b.text.trim().split('\n'));
   it('shows specs, commands and programs', () => {
-    expect(blocks.filter((b) => b.language === 'yaml').map((b) => b.name)).toEqual(['tiny.yaml', 'mine.yaml']);
+    expect(blocks.filter((b) => b.language === 'yaml').map((b) => b.name)).toEqual(['tiny.yaml', 'mine.yaml', 'tiny.test.yaml', '.github/workflows/specs.yaml']);
     expect(blocks.find((b) => b.name === 'tiny.yaml')?.text.trim().split('\n').length).toBeLessThanOrEqual(20);
     expect(commands.length).toBeGreaterThan(8);
   });
