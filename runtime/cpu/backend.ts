@@ -9,8 +9,8 @@ import { CpuExecutor } from './executor.ts';
 import { enableRelaxedSimd } from './features.ts';
 import { inPlanOrder } from '../weights/in-plan-order.ts';
 import { fillMemory } from './fill.ts';
-import { packTogether } from './packer.ts';
 import { KernelClock } from './kernel-clock.ts';
+import { Packer } from './packer.ts';
 import { placeBuffers } from './place.ts';
 import { pageBytes, writeProgram } from './program.ts';
 import { startTeam } from './workers.ts';
@@ -47,12 +47,12 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
       const clock = new KernelClock(plan.kernels.length);
       const instance = await WebAssembly.instantiate(module, { env: { memory, mark: clock.mark } });
       new Int32Array(memory.buffer)[control.spins / 4] = threads > cores ? spinsWhenCrowded : spins;
-      // Threads start while weights are being read.
+      const packer = new Packer(memory, instance, program.staging, program.formats);
       const starting = startTeam(threads, module, memory);
-      const pack = starting.then(() => packTogether(memory, instance, threads, program.staging));
-      pack.catch(() => undefined);
+      // Until the others serve, this thread packs alone.
+      starting.then(() => { packer.threads = threads; }, () => undefined);
       try {
-        await fillMemory(memory, map, inPlanOrder(weights, plan), { pack });
+        await fillMemory(memory, map, inPlanOrder(weights, plan), packer);
       } catch (error) {
         await starting.then((team) => team.dispose(), () => undefined);
         throw error;

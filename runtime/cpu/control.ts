@@ -18,7 +18,7 @@ export const control = {
   spins: 388,
   /** What is announced: one of `jobs`. */
   job: 392,
-  /** What is packed: addresses of source and target, rows, columns. */
+  /** What is packed: form, addresses of source and target, blocks, columns, bytes of a block in source and target, threads. See emit/pack.ts. */
   pack: 400,
   /** A cache line for each thread: the turns that it takes at present, and a count of its waits. */
   patience: 512,

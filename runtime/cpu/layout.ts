@@ -72,36 +72,3 @@ function blockElement(index: readonly Index[], shape: Shape): Index {
   for (let a = 0; a < shape.length - 2; a++) group = add(mul(group, Number(shape[a])), index[a] ?? int(0));
   return add(mul(group, Math.ceil(rows / blockRows) * blockRows * k), within);
 }
-
-/** Copies a matrix (or a stack of them) into block order. `target` holds storedElements values and is zero where nothing is written. */
-export function packBlocks(source: Float32Array, target: Float32Array, shape: readonly number[], firstGroup = 0): void {
-  const rows = shape[shape.length - 2] ?? 1;
-  const k = shape[shape.length - 1] ?? 1;
-  const groups = source.length / (rows * k);
-  const groupSize = Math.ceil(rows / blockRows) * blockRows * k;
-  for (let g = 0; g < groups; g++) {
-    const from = g * rows * k;
-    const to = (firstGroup + g) * groupSize;
-    for (let n = 0; n < rows; n += blockRows) {
-      const block = to + n * k;
-      const lanes = Math.min(blockRows, rows - n);
-      for (let r = 0; r < lanes; r++) {
-        const row = from + (n + r) * k;
-        for (let i = 0, at = block + r; i < k; i++, at += blockRows) target[at] = source[row + i] as number;
-      }
-    }
-  }
-}
-
-/** Brings rows of 16-bit numbers into blocks. `target` is zero where nothing is written. */
-export function packHalves(source: Uint8Array, k: number, target: Uint8Array): void {
-  // A copy where the rows do not begin at an even byte.
-  const even = source.byteOffset % 2 === 0 ? source : source.slice();
-  const from = new Uint16Array(even.buffer, even.byteOffset, even.byteLength / 2);
-  const to = new Uint16Array(target.buffer, target.byteOffset, target.byteLength / 2);
-  const rows = from.length / k;
-  for (let row = 0; row < rows; row++) {
-    const block = Math.floor(row / blockRows) * blockRows * k + (row % blockRows);
-    for (let i = 0; i < k; i++) to[block + i * blockRows] = from[row * k + i] as number;
-  }
-}

@@ -1,40 +1,69 @@
-/** Packing by the team of threads: rows are brought into staging memory, from where all threads put them into their blocks. */
+/** Packing by the team of threads: rows are brought into staging memory, from where they are put into their blocks. */
+import { formatBytes } from '../../compiler/formats.ts';
 import { control, jobs } from './control.ts';
-import { blockRows, packBlocks, storedElements } from './layout.ts';
-import type { Staging } from './program.ts';
+import { packName, packNames } from './emit/pack.ts';
+import { blockRows, isPacked, storedBytes, type Format } from './layout.ts';
 
-/** Brings a matrix [values.length / k, k], the first of whose rows begins a block, into block order at byte `address`. */
-export type Pack = (values: Float32Array, address: number, k: number) => void;
-
-/** By this thread alone. */
-export function packAlone(memory: WebAssembly.Memory): Pack {
-  return (values, address, k) => {
-    const shape = [values.length / k, k];
-    packBlocks(values, new Float32Array(memory.buffer, address, storedElements(shape, 'blocks')), shape);
-  };
+/** Where rows lie that are about to be packed: two pieces of memory, one after the other, which hold nothing else before the first step. */
+export interface Staging {
+  readonly address: number;
+  /** Bytes of each piece. */
+  readonly bytes: number;
 }
 
-/** By all threads, which serve already. */
-export function packTogether(memory: WebAssembly.Memory, instance: WebAssembly.Instance, threads: number, staging: Staging): Pack {
-  const { announce, pack } = instance.exports as unknown as { readonly announce: () => void; readonly pack: (thread: number) => void };
-  const words = new Int32Array(memory.buffer);
-  const alone = packAlone(memory);
-  return (values, address, k) => {
-    const most = Math.floor(staging.bytes / (4 * k * blockRows)) * blockRows;
-    if (most === 0) {
-      alone(values, address, k);
-      return;
-    }
-    const stage = new Float32Array(memory.buffer, staging.address, most * k);
-    const rows = values.length / k;
+/** Bytes of a row before it is packed. */
+export const sourceBytes = (format: Format, k: number): number => formatBytes(isPacked(format) ? format.packed : 'f32', [k]);
+
+export class Packer {
+  /** Threads that take part; more than one only while the others serve. */
+  threads = 1;
+  /** Where rows are to be put that `pack` packs. */
+  readonly pieces: readonly [Uint8Array, Uint8Array];
+  private readonly words: Int32Array;
+  private readonly names: readonly string[];
+  private readonly exports: { readonly announce: () => void; readonly pack: (thread: number) => void };
+
+  /** `formats`: those that the instance's `pack` was defined for. */
+  constructor(memory: WebAssembly.Memory, instance: WebAssembly.Instance, staging: Staging, formats: readonly Format[]) {
+    const piece = (n: number): Uint8Array => new Uint8Array(memory.buffer, staging.address + n * staging.bytes, staging.bytes);
+    this.pieces = [piece(0), piece(1)];
+    this.words = new Int32Array(memory.buffer);
+    this.names = packNames(formats);
+    this.exports = instance.exports as unknown as typeof this.exports;
+  }
+
+  /** Brings rows of k that a piece begins with into blocks at byte `target`; those that the last block lacks are zeros. */
+  pack(format: Format, piece: Uint8Array, rows: number, k: number, target: number): void {
+    const { words, threads } = this;
+    const blocks = Math.ceil(rows / blockRows);
+    const row = sourceBytes(format, k);
+    piece.fill(0, rows * row, blocks * blockRows * row);
+    words.set([this.names.indexOf(packName(format)), piece.byteOffset, target, blocks, k, blockRows * row, storedBytes([blockRows, k], format), threads], control.pack / 4);
     words[control.job / 4] = jobs.pack;
+    if (threads > 1) this.exports.announce();
+    this.exports.pack(0);
+    words[control.job / 4] = jobs.step;
+  }
+
+  /** Rows that a piece has room for: whole blocks. */
+  rowsOf(format: Format, k: number): number {
+    return Math.floor(this.pieces[0].length / (blockRows * sourceBytes(format, k))) * blockRows;
+  }
+
+  /** The same for rows of f32, any number of them. */
+  packFloats(values: Float32Array, k: number, target: number): void {
+    const [piece] = this.pieces;
+    const stage = new Float32Array(piece.buffer, piece.byteOffset, piece.length / 4);
+    const [rows, most] = [values.length / k, this.rowsOf('blocks', k)];
     for (let from = 0; from < rows; from += most) {
       const count = Math.min(most, rows - from);
       stage.set(values.subarray(from * k, (from + count) * k));
-      words.set([staging.address, address + 4 * from * k, count, k], control.pack / 4);
-      if (threads > 1) announce();
-      pack(0);
+      this.pack('blocks', piece, count, k, target + 4 * from * k);
     }
-    words[control.job / 4] = jobs.step;
-  };
+  }
+
+  /** Staging memory as it was before. */
+  clear(): void {
+    for (const piece of this.pieces) piece.fill(0);
+  }
 }

@@ -19,6 +19,8 @@ export interface PlacedBuffer extends BufferInfo {
 
 export interface MemoryMap {
   readonly buffers: ReadonlyMap<BufferId, PlacedBuffer>;
+  /** Weights and constants end here; what comes then holds nothing before the first step. */
+  readonly loaded: number;
   /** The first byte after all buffers; scratch memory begins there. */
   readonly end: number;
 }
@@ -48,16 +50,20 @@ export function placeBuffers(plan: ExecutionPlan, features: Features): MemoryMap
   }
   let next: number = control.end;
   const slots = new Map<number, number>();
-  for (const { slot, bytes } of plan.slots) {
+  const place = ({ slot, bytes }: ExecutionPlan['slots'][number]): void => {
     next += margin;
     slots.set(slot, next);
     next = align(next + bytes);
-  }
+  };
+  const filled = new Set(plan.buffers.filter((b) => b.role === 'weight' || b.role === 'constant').map((b) => placements.get(b.id)?.slot));
+  plan.slots.filter(({ slot }) => filled.has(slot)).forEach(place);
+  const loaded = next + margin;
+  plan.slots.filter(({ slot }) => !filled.has(slot)).forEach(place);
   const buffers = new Map<BufferId, PlacedBuffer>();
   for (const buffer of plan.buffers) {
     const address = slots.get(placements.get(buffer.id)?.slot ?? -1);
     if (address === undefined) throw new InternalError('cpu', `buffer ${buffer.id} (${buffer.name}) has no slot`);
     buffers.set(buffer.id, { ...info(buffer), address });
   }
-  return { buffers, end: next + margin };
+  return { buffers, loaded, end: next + margin };
 }

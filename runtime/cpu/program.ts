@@ -19,7 +19,9 @@ import { ProductLibrary } from './emit/products.ts';
 import { RowLibrary } from './emit/rows.ts';
 import { emitTopK } from './emit/topk.ts';
 import { MathLibrary } from './math/library.ts';
-import type { MemoryMap } from './place.ts';
+import { blockRows, type Format } from './layout.ts';
+import { sourceBytes, type Staging } from './packer.ts';
+import type { MemoryMap, PlacedBuffer } from './place.ts';
 import type { Features } from './simd.ts';
 import type { FunctionBuilder, FunctionHandle } from './wasm/function.ts';
 import { ModuleBuilder } from './wasm/module.ts';
@@ -29,8 +31,10 @@ export interface Program {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** 64 KiB pages of memory that it needs. */
   readonly pages: number;
-  /** Functions made for kernels, after joining those that are alike. */
   readonly staging: Staging;
+  /** Forms of weights that `pack` knows. */
+  readonly formats: readonly Format[];
+  /** Functions made for kernels, after joining those that are alike. */
   readonly kernelFunctions: number;
   readonly barriers: number;
 }
@@ -41,12 +45,6 @@ interface Demand {
   readonly sharedBytes?: number;
 }
 
-/** Where rows lie that are about to be packed. */
-export interface Staging {
-  readonly address: number;
-  readonly bytes: number;
-}
-
 type StepFunction = FunctionBuilder<readonly ['i32'], undefined>;
 
 interface KernelFunction extends Demand {
@@ -54,7 +52,8 @@ interface KernelFunction extends Demand {
 }
 
 export const pageBytes = 65536;
-const mostStaging = 4 * 1024 * 1024;
+/** Most bytes of a piece of staging memory: what was read is still in the cache when it is packed. */
+const mostStaging = 1024 * 1024;
 
 export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features, profile = false): Program {
   const module = new ModuleBuilder();
@@ -92,9 +91,10 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
     return f.handle;
   };
   const meet = (f: StepFunction): void => { if (threads > 1) f.run(barrier, f.params[0]); };
+  const formats = weightsOf(memory).map((b) => b.format);
   const jobs = [
     defineStep('step', (f, position) => { if (position === calls.length || meetings.has(position)) meet(f); }),
-    definePack(module, threads, barrier),
+    definePack(module, formats, barrier),
     ...(mark ? [defineStep('profile', (f, position) => {
       meet(f);
       f.if(op('i32.eqz', f.params[0]), () => f.run(mark, i32(position)));
@@ -103,18 +103,21 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   module.export('pack', jobs[1] as StepFunction['handle']);
   module.export('serve', defineServe(module, jobs));
   module.export('announce', defineAnnounce(module, threads));
-  const address = memory.end + sharedBytes + threads * scratchBytes;
-  const staging = { address, bytes: stagingBytes(memory) };
-  const pages = Math.ceil((address + staging.bytes) / pageBytes);
+  const end = memory.end + sharedBytes + threads * scratchBytes;
+  const staging = stagingOf(memory, end);
+  const pages = Math.ceil(Math.max(end, staging.address + 2 * staging.bytes) / pageBytes);
   const bytes = module.finish({ initial: pages, maximum: pages, shared: true });
-  return { bytes, pages, staging, kernelFunctions: known.size, barriers: meetings.size };
+  return { bytes, pages, staging, formats, kernelFunctions: known.size, barriers: meetings.size };
 }
 
-/** Room for the largest matrix, within bounds. */
-function stagingBytes(memory: MemoryMap): number {
-  const sizes = [...memory.buffers.values()].filter((b) => b.format === 'blocks')
-    .map(({ capacity }) => 4 * (capacity[capacity.length - 2] ?? 1) * (capacity[capacity.length - 1] ?? 1));
-  return Math.min(mostStaging, Math.max(0, ...sizes));
+/** Weights that are packed. */
+const weightsOf = (memory: MemoryMap): readonly PlacedBuffer[] => [...memory.buffers.values()].filter((b) => b.buffer.role === 'weight' && b.format !== 'rows');
+
+/** Two pieces of the memory from where weights end to `end`, within bounds; of more than that only where a block of rows has no room. */
+function stagingOf(memory: MemoryMap, end: number): Staging {
+  const least = Math.max(0, ...weightsOf(memory).map(({ format, capacity }) => blockRows * sourceBytes(format, capacity[capacity.length - 1] ?? 1)));
+  const room = Math.min(mostStaging, (end - memory.loaded) / 2);
+  return { address: memory.loaded, bytes: Math.ceil(Math.max(least, room) / 64) * 64 };
 }
 
 /** Buffers in the order in which a kernel's data names them, so that equal shapes give equal orders. */

@@ -1,54 +1,103 @@
 import { describe, expect, test } from 'vitest';
-import { control } from '../../runtime/cpu/control.ts';
-import { defineBarrier } from '../../runtime/cpu/barrier.ts';
-import { definePack } from '../../runtime/cpu/emit/pack.ts';
-import { packBlocks, storedElements } from '../../runtime/cpu/layout.ts';
-import { packTogether } from '../../runtime/cpu/packer.ts';
-import { ModuleBuilder } from '../../runtime/cpu/wasm/module.ts';
 import { fillMemory } from '../../runtime/cpu/fill.ts';
+import { storedBytes, storedElements, type Format } from '../../runtime/cpu/layout.ts';
 import type { PlacedBuffer } from '../../runtime/cpu/place.ts';
+import type { WeightProvider } from '../../runtime/backend.ts';
+import { packerFor } from '../support/pack.ts';
+
+/** Rows of k in block order, number by number. */
+function inBlocks(values: ArrayLike<number>, k: number): number[] {
+  const rows = values.length / k;
+  const blocks = new Array<number>(Math.ceil(rows / 8) * 8 * k).fill(0);
+  for (let n = 0; n < values.length; n++) {
+    const [row, column] = [Math.floor(n / k), n % k];
+    blocks[((row >> 3) * k + column) * 8 + (row & 7)] = values[n] ?? NaN;
+  }
+  return blocks;
+}
+
+const shapes = [[8, 4], [40, 103], [13, 7], [61, 2], [3, 1], [64, 32]] as const;
 
 describe('block order', () => {
-  test('a matrix of 10 rows: two blocks of 8 rows, column by column, the second filled up with zeros', () => {
+  test('a matrix of 10 rows: two blocks of 8 rows, column by column, the second filled up with zeros', async () => {
     const source = Float32Array.from({ length: 30 }, (_, i) => 100 * Math.floor(i / 3) + (i % 3));
-    const target = new Float32Array(storedElements([10, 3], 'blocks'));
-    packBlocks(source, target, [10, 3]);
+    const { packer, memory, first } = await packerFor(['blocks'], 1024, 1);
+    packer.packFloats(source, 3, first);
+    const target = new Float32Array(memory.buffer, first, 48);
     expect([...target.subarray(0, 10)]).toEqual([0, 100, 200, 300, 400, 500, 600, 700, 1, 101]);
     expect([...target.subarray(24, 36)]).toEqual([800, 900, 0, 0, 0, 0, 0, 0, 801, 901, 0, 0]);
-    expect(target.length).toBe(48);
   });
 
-  test.each([[8, 4], [40, 103], [13, 7], [61, 2], [3, 1], [64, 32]])('%d rows of %d packed in WebAssembly, by staging memory of two blocks', async (rows, k) => {
-    const module = new ModuleBuilder();
-    module.export('pack', definePack(module, 1, defineBarrier(module, 1)));
-    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
-    const { instance } = await WebAssembly.instantiate(module.finish({ initial: 2, maximum: 2, shared: true }), { env: { memory } });
+  test.each(shapes)('%d rows of %d, by pieces of two blocks', async (rows, k) => {
+    const { packer, memory, first } = await packerFor(['blocks'], 4 * k * 16, 2);
     const values = Float32Array.from({ length: rows * k }, (_, i) => i + 1);
-    const [target, staging] = [control.end, 65536 + 4096];
-    packTogether(memory, instance, 1, { address: staging, bytes: 4 * k * 16 })(values, target, k);
-    const expected = new Float32Array(storedElements([rows, k], 'blocks'));
-    packBlocks(values, expected, [rows, k]);
-    expect(new Float32Array(memory.buffer, target, expected.length)).toEqual(expected);
+    packer.packFloats(values, k, first);
+    expect([...new Float32Array(memory.buffer, first, storedElements([rows, k], 'blocks'))]).toEqual(inBlocks(values, k));
   });
 
-  test.each([
-    ['a matrix', [40, 103]], ['rows as they are', [7, 301]], ['a stack of matrices', [3, 9, 71]],
-  ] as const)('%s in parts is what it is in one piece', async (name, shape) => {
-    const format = name === 'rows as they are' ? 'rows' as const : 'blocks' as const;
-    const count = shape.reduce<number>((p, d) => p * d, 1);
-    const values = Float32Array.from({ length: count }, (_, i) => (i * 31) % 1009);
-    const row = count / shape[0];
-    const placed: PlacedBuffer = { address: 1024, format, capacity: shape, buffer: { id: 0, role: 'weight', name: 'w', dtype: 'f32', shape } };
-    const pages = Math.ceil((1024 + 4 * storedElements(shape, format)) / 65536);
-    const results: Float32Array[] = [];
-    let parts = 0;
-    for (const readRows of [undefined, (_: string, from: number, to: number) => (parts++, Promise.resolve(values.slice(from * row, to * row)))]) {
-      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      await fillMemory(memory, { buffers: new Map([[0, placed]]), end: 0 }, { read: () => Promise.resolve(values), ...(readRows ? { readRows } : {}) }, { part: 1000 });
-      results.push(new Float32Array(memory.buffer, 1024, storedElements(shape, format)));
-    }
-    expect(parts).toBeGreaterThan(1);
-    const [one, other] = results;
-    expect(one && other && one.every((v, i) => v === other[i])).toBe(true);
+  test.each(shapes)('%d rows of %d numbers of 16 bits', async (rows, k) => {
+    const { packer, memory, first } = await packerFor(['blocks', { packed: 'f16' }], 2 * k * 64, 2);
+    const [piece] = packer.pieces;
+    const values = new Uint16Array(piece.fill(0xff).buffer, piece.byteOffset, rows * k).map((_, i) => 65535 - 3 * i);
+    new Uint16Array(piece.buffer, piece.byteOffset, rows * k).set(values);
+    packer.pack({ packed: 'bf16' }, piece, rows, k, first);
+    expect([...new Uint16Array(memory.buffer, first, storedElements([rows, k], 'blocks'))]).toEqual(inBlocks(values, k));
   });
+
+  test('what was in staging memory is gone afterwards', async () => {
+    const { packer } = await packerFor(['blocks'], 1024, 1);
+    packer.pieces[1].fill(1);
+    packer.packFloats(Float32Array.of(1, 2, 3), 1, 8192);
+    packer.clear();
+    expect(packer.pieces.every((piece) => piece.every((byte) => byte === 0))).toBe(true);
+  });
+});
+
+/** The bytes of a weight w that a provider fills. */
+async function filled(shape: readonly number[], format: Format, provider: WeightProvider, piece: number, part?: number): Promise<Uint8Array> {
+  const bytes = storedBytes(shape, format);
+  const { packer, memory, first } = await packerFor(format === 'rows' ? [] : [format], piece, Math.ceil((4096 + 2 * piece + bytes) / 65536));
+  const placed: PlacedBuffer = { address: first, format, capacity: shape, buffer: { id: 0, role: 'weight', name: 'w', dtype: 'f32', shape } };
+  await fillMemory(memory, { buffers: new Map([[0, placed]]), loaded: 0, end: 0 }, provider, packer, part);
+  return new Uint8Array(memory.buffer, first, bytes).slice();
+}
+
+test.each([
+  ['a matrix', [40, 103]], ['rows as they are', [7, 301]], ['a stack of matrices', [3, 9, 71]],
+] as const)('%s in parts is what it is in one piece', async (name, shape) => {
+  const format = name === 'rows as they are' ? 'rows' as const : 'blocks' as const;
+  const count = shape.reduce<number>((p, d) => p * d, 1);
+  const values = Float32Array.from({ length: count }, (_, i) => (i * 31) % 1009);
+  const row = count / shape[0];
+  let parts = 0;
+  const read = (): Promise<Float32Array> => Promise.resolve(values);
+  const readRows = (_: string, from: number, to: number): Promise<Float32Array> => (parts++, Promise.resolve(values.slice(from * row, to * row)));
+  const one = await filled(shape, format, { read }, 65536);
+  const other = await filled(shape, format, { read, readRows }, 4096, 1000);
+  expect(parts).toBeGreaterThan(1);
+  expect(one.some((byte) => byte !== 0)).toBe(true);
+  expect(Buffer.compare(one, other)).toBe(0);
+});
+
+test.each([['a matrix', [61, 20]], ['a stack of matrices', [3, 19, 7]]] as const)('%s of 16-bit numbers, read as it is stored, into staging memory or elsewhere', async (_, shape) => {
+  const k = shape.at(-1) ?? 1;
+  const rows = shape.at(-2) ?? 1;
+  const values = Uint16Array.from({ length: shape.reduce<number>((p, d) => p * d, 1) }, (_, i) => i);
+  const bytes = new Uint8Array(values.buffer);
+  const expected = Array.from({ length: values.length / (rows * k) }, (_, m) => inBlocks(values.subarray(m * rows * k, (m + 1) * rows * k), k)).flat();
+  let reads = 0;
+  for (const own of [true, false]) {
+    const found = await filled(shape, { packed: 'f16' }, {
+      read: () => Promise.reject(new Error('not asked for')),
+      readStored: (_, from, to, scratch) => {
+        reads++;
+        const rowBytes = bytes.subarray(from * 2 * k, to * 2 * k);
+        if (own || !scratch) return Promise.resolve(rowBytes.slice());
+        scratch.set(rowBytes);
+        return Promise.resolve(scratch.subarray(0, rowBytes.length));
+      },
+    }, 2 * k * 16);
+    expect([...new Uint16Array(found.buffer)]).toEqual(expected);
+  }
+  expect(reads).toBeGreaterThan(6);
 });

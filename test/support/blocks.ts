@@ -44,7 +44,7 @@ export function blockValues(format: WeightFormat, data: Uint8Array): Float32Arra
 type ValueOf = (view: DataView, block: number, element: number) => number;
 const half = (view: DataView, at: number): number => halfToFloat(view.getUint16(at, true));
 /** Number n of a run of half bytes in which byte j has element j and, in its high half, element j + `apart`. */
-const nibble = (view: DataView, at: number, n: number, apart: number): number =>
+export const nibble = (view: DataView, at: number, n: number, apart: number): number =>
   (view.getUint8(at + Math.floor(n / (2 * apart)) * apart + (n % apart)) >> (n % (2 * apart) < apart ? 0 : 4)) & 15;
 
 const valueOf: Record<WeightFormat, ValueOf> = {

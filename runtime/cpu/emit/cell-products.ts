@@ -9,7 +9,6 @@
  * is half as fast again for four rows, and a fifth for one.
  */
 import { cellColumns, cellLayout, chunkBytes, wordPlace, type CellFormat, type CellLayout } from '../../../compiler/cell-layout.ts';
-import type { WordOrder } from '../cells.ts';
 import { madd, type Features } from '../simd.ts';
 import type { FunctionBuilder, Local } from '../wasm/function.ts';
 import { add, f32x4, i32, i32x4, load, mul, op, type I32, type V128 } from '../wasm/value.ts';
@@ -24,6 +23,8 @@ export function cellKind(format: CellFormat, int8Inputs: boolean, features: Feat
   return features.relaxedSimd && cellLayout(format).bits < 8 ? 'bytes' : 'words';
 }
 
+/** The two orders of words: see compiler/cell-layout.ts. */
+export type WordOrder = 'quads' | 'pairs';
 export const orderOf = (kind: CellKind): WordOrder => (kind === 'words' ? 'pairs' : 'quads');
 
 /** What a row's 8 results have come to: in registers, or in memory where registers are few. */

@@ -164,6 +164,7 @@ export const loads = {
 /** Stores: encoding, log2 of the natural alignment, type of the value. */
 export const stores = {
   'i32.store': [0, 0x36, 2, 'i32'],
+  'i32.store16': [0, 0x3b, 1, 'i32'],
   'f32.store': [0, 0x38, 2, 'f32'],
   'v128.store': [0xfd, 11, 4, 'v128'],
   'i32.atomic.store': [0xfe, 0x17, 2, 'i32'],
