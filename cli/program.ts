@@ -25,6 +25,8 @@ export function program(finish: Finish): Command {
     .showHelpAfterError('(peel --help, or peel COMMAND --help, shows the usage)')
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: false })
+    // What stands after a command is the command's: `plan` and `plan diff` share names of options.
+    .enablePositionalOptions()
     .addHelpText('after', `
 MODEL is a Hugging Face folder, hf:OWNER/NAME once it is pulled, the path of a spec, the name of a spec in models/, or of a model that ships (nano-llama).
 

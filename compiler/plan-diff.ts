@@ -130,7 +130,7 @@ function keyed(kernels: readonly KernelLine[]): Map<string, KernelLine> {
   }));
 }
 
-/** In the order of the new plan; what was removed stands before what came after it. */
+/** In the order of the new plan; what was removed stands where it was, before what came in its place. */
 function kernelChanges(a: readonly KernelLine[], b: readonly KernelLine[]): KernelChange[] {
   const [before, after] = [keyed(a), keyed(b)];
   const gone = [...before.keys()];
@@ -144,14 +144,20 @@ function kernelChanges(a: readonly KernelLine[], b: readonly KernelLine[]): Kern
     }
     gone.shift();
   };
+  let added: KernelChange[] = [];
+  const reach = (key: string | undefined): void => {
+    dropUntil(key);
+    changes.push(...added);
+    added = [];
+  };
   for (const [key, kernel] of after) {
     const old = before.get(key);
-    if (!old) { changes.push({ after: kernel, fields: [] }); continue; }
-    dropUntil(key);
+    if (!old) { added.push({ after: kernel, fields: [] }); continue; }
+    reach(key);
     const fields = (['kind', 'shape', 'flops', 'bytes', 'code'] as const).filter((field) => old[field] !== kernel[field]);
     if (fields.length > 0) changes.push({ before: old, after: kernel, fields });
   }
-  dropUntil(undefined);
+  reach(undefined);
   return changes;
 }
 

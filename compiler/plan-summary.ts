@@ -130,7 +130,7 @@ function sections(plan: ExecutionPlan): KernelSection[] {
 }
 
 /** `layer 3`, `layers 0..5, 8` */
-export const layersText = (layers: readonly number[]): string => `layer${layers.length === 1 ? '' : 's'} ${ranges(layers)}`;
+export const layersText = (layers: readonly number[]): string => `layer${new Set(layers).size === 1 ? '' : 's'} ${ranges(layers)}`;
 
 /** Joins what differs in the layer only. What a layer has twice stays apart. */
 function grouped<T extends object>(items: readonly { readonly layer: Layer; readonly item: T }[]): (T & { readonly layers: readonly number[] })[] {

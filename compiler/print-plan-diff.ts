@@ -1,7 +1,7 @@
 /** What changed between two plans, for reading: as text, and as Markdown for a comment on a pull request. */
 import type { ParamValue } from './model.ts';
 import type { BufferChange, FusionChange, KernelChange, PlanDiff, TotalChange } from './plan-diff.ts';
-import { layersText, type BufferGroup, type KernelLine } from './plan-summary.ts';
+import { layersText, type BufferGroup, type KernelLine, type PlanSummary } from './plan-summary.ts';
 import { bytes, count } from './print-plan.ts';
 
 /** What the two sides are called: a file, a revision. */
@@ -61,7 +61,7 @@ function blocks(diff: PlanDiff): Block[] {
       before === undefined ? { sign: '+', text: `${name}: ${value(after)}` } : after === undefined ? { sign: '-', text: `${name}: ${value(before)}` }
         : { sign: '~', text: `${name}: ${value(before)} -> ${value(after)}` })) },
     kernelBlock(diff),
-    fusionBlock(diff.fusions),
+    fusionBlock(diff),
     bufferBlock('weights', diff.weights),
     bufferBlock('buffers', diff.buffers),
   ].filter((block) => block.lines.length > 0);
@@ -95,18 +95,17 @@ function kernelBlock({ kernels }: PlanDiff): Block {
 }
 
 function kernelLines({ before, after, fields }: KernelChange): Line[] {
-  const whole = (k: KernelLine): string => `  ${k.kind.padEnd(9)} ${k.label}  ${k.shape}, ${cost(k)}`;
+  const whole = (k: KernelLine): string => `  ${k.kind.padEnd(9)} ${k.label}  ${k.shape}, ${count(k.flops)}FLOP, ${bytes(k.bytes)}`;
   if (!before || !after) return [...(before ? [{ sign: '-' as const, text: whole(before) }] : []), ...(after ? [{ sign: '+' as const, text: whole(after) }] : [])];
   const changed = [
     ...(before.shape === after.shape ? [] : [`${before.shape} -> ${after.shape}`]),
-    ...(fields.includes('flops') || fields.includes('bytes') ? [`${cost(before)} -> ${cost(after)}`] : []),
+    ...(fields.includes('flops') ? [pair(before.flops, after.flops, 'FLOP').join(' -> ')] : []),
+    ...(fields.includes('bytes') ? [pair(before.bytes, after.bytes, 'bytes').join(' -> ')] : []),
   ];
   const kind = before.kind === after.kind ? after.kind.padEnd(9) : `${before.kind} -> ${after.kind}`;
   const head: Line = { sign: '~', text: `  ${kind} ${after.label}${changed.length === 0 ? '' : `  ${changed.join(', ')}`}` };
   return [head, ...codeLines(before, after)];
 }
-
-const cost = (k: KernelLine): string => `${count(k.flops)}FLOP ${bytes(k.bytes)}`;
 
 /** A line without what its sizes are: indices and whole numbers. */
 function withoutSizes(line: string): string {
@@ -143,26 +142,40 @@ function fusionKind({ before, after }: FusionChange): 'lost' | 'new' | 'other' |
   return before && after ? 'other' : after ? 'missed' : 'missed no more';
 }
 
-function fusionBlock(changes: readonly FusionChange[]): Block {
-  const number = (wanted: ReturnType<typeof fusionKind>): number => times(changes.filter((c) => fusionKind(c) === wanted));
+function fusionBlock({ fusions, before, after }: PlanDiff): Block {
+  const number = (wanted: ReturnType<typeof fusionKind>): number => times(fusions.filter((c) => fusionKind(c) === wanted));
+  const [old, now] = [layersOf(before), layersOf(after)];
+  // Layers that only one side has: there is no more to say than that.
+  const isGone = ({ layers }: FusionChange): boolean => layers.length > 0 && layers.every((layer) => !now.has(layer));
+  const isNew = ({ layers }: FusionChange): boolean => layers.length > 0 && layers.every((layer) => !old.has(layer));
+  const together = (sign: Sign, changes: readonly FusionChange[], what: string): Line[] => (changes.length === 0 ? [] : [
+    { sign, text: `all ${times(changes.filter((c) => ['lost', 'new'].includes(fusionKind(c))))} of ${layersText(changes.flatMap((c) => c.layers))} (${what})` },
+  ]);
   return {
     title: `fusions: ${counted([
       [number('lost'), 'no longer done'], [number('new'), 'done now'], [number('other'), 'with other sizes or reasons'],
       [number('missed'), 'more near misses'], [number('missed no more'), 'fewer near misses'],
     ])}`,
-    lines: changes.flatMap((change): Line[] => {
-      const { pass, origin, before, after, layers } = change;
-      const head = `${pass.padEnd(16)} ${origin}${layers.length === 0 ? '' : ` (${layersText(layers)})`}: `;
-      const more = (word: string, text: string): Line => ({ sign: ' ', text: `${' '.repeat(17)}${word}: ${text}` });
-      switch (fusionKind(change)) {
-        case 'lost': return [{ sign: '-', text: head + (before?.reason ?? '') }, ...(after ? [more('now', after.reason)] : [])];
-        case 'new': return [{ sign: '+', text: head + (after?.reason ?? '') }, ...(before ? [more('before', before.reason)] : [])];
-        case 'other': return [{ sign: '~', text: head + (before?.reason ?? '') }, more('now', after?.reason ?? '')];
-        case 'missed': return [{ sign: ' ', text: `${head}near miss: ${after?.reason ?? ''}` }];
-        case 'missed no more': return [{ sign: ' ', text: `${head}no longer a near miss: ${before?.reason ?? ''}` }];
-      }
-    }),
+    lines: [
+      ...together('-', fusions.filter(isGone), 'gone'), ...together('+', fusions.filter(isNew), 'new'),
+      ...fusions.filter((change) => !isGone(change) && !isNew(change)).flatMap(fusionLines),
+    ],
   };
+}
+
+const layersOf = (summary: PlanSummary): Set<number> => new Set(summary.sections.flatMap((section) => section.layers));
+
+function fusionLines(change: FusionChange): Line[] {
+  const { pass, origin, before, after, layers } = change;
+  const head = `${pass.padEnd(16)} ${origin}${layers.length === 0 ? '' : ` (${layersText(layers)})`}: `;
+  const more = (word: string, text: string): Line => ({ sign: ' ', text: `${' '.repeat(17)}${word}: ${text}` });
+  switch (fusionKind(change)) {
+    case 'lost': return [{ sign: '-', text: head + (before?.reason ?? '') }, ...(after ? [more('now', after.reason)] : [])];
+    case 'new': return [{ sign: '+', text: head + (after?.reason ?? '') }, ...(before ? [more('before', before.reason)] : [])];
+    case 'other': return [{ sign: '~', text: head + (before?.reason ?? '') }, more('now', after?.reason ?? '')];
+    case 'missed': return [{ sign: ' ', text: `${head}near miss: ${after?.reason ?? ''}` }];
+    case 'missed no more': return [{ sign: ' ', text: `${head}no longer a near miss: ${before?.reason ?? ''}` }];
+  }
 }
 
 function bufferBlock(title: string, changes: readonly BufferChange[]): Block {
@@ -185,12 +198,15 @@ function bufferBlock(title: string, changes: readonly BufferChange[]): Block {
   };
 }
 
-/** Both numbers in one unit if that tells them apart, else in full. */
+/** Both numbers, in as few digits as tell them apart. */
 function pair(before: number, after: number, unit: TotalChange['unit']): [string, string] {
   const whole = (n: number): string => `${n.toLocaleString('en')}${unit === 'number' ? '' : unit === 'bytes' ? ' B' : ' FLOP'}`;
-  if (unit === 'number') return [whole(before), whole(after)];
-  const short = unit === 'bytes' ? bytes : (n: number): string => `${count(n)}FLOP`;
-  return short(before) === short(after) ? [whole(before), whole(after)] : [short(before), short(after)];
+  const write = unit === 'bytes' ? bytes : (n: number, digits?: number): string => `${count(n, digits)}FLOP`;
+  for (let digits = 1; unit !== 'number' && digits <= 3; digits++) {
+    const [old, now] = [write(before, digits), write(after, digits)];
+    if (old !== now) return [old, now];
+  }
+  return [whole(before), whole(after)];
 }
 
 function totalRow({ name, unit, before, after }: TotalChange): string[] {

@@ -147,12 +147,12 @@ function bufferLines(plan: ExecutionPlan): string[] {
   return [...groups.values()].map((g) => `  ${g.text}, ${bytes(g.bytes)}${g.count > 1 ? ` in ${g.count}` : ''}`);
 }
 
-const scaled = (x: number, base: number, units: readonly string[]): string => {
+const scaled = (x: number, base: number, units: readonly string[], digits: number): string => {
   let value = x;
   let unit = 0;
   while (value >= base && unit < units.length - 1) { value /= base; unit++; }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`;
+  return `${unit === 0 ? Math.round(value) : value.toFixed(value >= 100 ? digits - 1 : digits)} ${units[unit] ?? ''}`;
 };
-/** 12345678 -> `12.3 M`, to stand before a unit. */
-export const count = (x: number): string => scaled(x, 1000, ['', 'k', 'M', 'G', 'T']);
-export const bytes = (x: number): string => scaled(x, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
+/** 12345678 -> `12.3 M`, to stand before a unit. `digits` after the point, one less from 100 on. */
+export const count = (x: number, digits = 1): string => scaled(x, 1000, ['', 'k', 'M', 'G', 'T'], digits);
+export const bytes = (x: number, digits = 1): string => scaled(x, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB'], digits);

@@ -16,7 +16,8 @@ import { readMetadata } from './weights/gguf/split.ts';
 import { openModelFolder } from './weights/folder.ts';
 import { weightProblem } from './weights/problem.ts';
 
-const maxSpecBytes = 16 << 20;
+/** Most bytes of a spec. */
+export const maxSpecBytes = 16 << 20;
 
 /** Reads specs from disk; undefined where there is no such file. */
 export const readSpecFile: ReadFile = (file) => {
@@ -147,7 +148,7 @@ function specPath(name: string, folder: string): string | undefined {
 }
 
 /** What describes weights: a GGUF file itself; config.json in the folder, or in the folder of the file. */
-async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder' | 'metadata'>> {
+export async function configBeside(weights: string): Promise<Pick<Located, 'config' | 'configFile' | 'generation' | 'folder' | 'metadata'>> {
   if (isGguf(weights)) return { metadata: await readMetadata(weights) };
   const stats = statIfThere(weights);
   if (!stats) throw new PeelError(ExitCode.fileSystem, [weightProblem('E721', weights, 'cannot be read: no such file or folder')]);

@@ -11,6 +11,7 @@ import { line, noteQuantisation, writeJson } from '../output.ts';
 import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 import { tapOption, type TapFlags } from '../taps.ts';
+import { planDiffCommand } from './plan-diff.ts';
 
 interface PlanFlags extends CommonFlags, TapFlags {
   readonly dump?: string;
@@ -36,8 +37,11 @@ Examples:
   $ peel plan nano-llama
   $ peel plan llama --weights ./SmolLM-135M --device webgpu
   $ peel plan my-spec.yaml --set layers=1 --dump graph
-  $ peel plan nano-llama --json > plan.json`)
-    .action(async (path: string, flags: PlanFlags) => finish(await plan(path, flags)));
+  $ peel plan nano-llama --json > plan.json
+  $ peel plan diff HEAD~1:my-spec.yaml my-spec.yaml      what changed: peel plan diff --help`)
+    .action(async (path: string, flags: PlanFlags) => finish(await plan(path, flags)))
+    .enablePositionalOptions().helpCommand(false)
+    .addCommand(planDiffCommand(finish));
 }
 
 function targetFor(name: string | undefined, threads: number | undefined): Target {
