@@ -52,6 +52,13 @@ export class GraphBuilder {
     return node;
   }
 
+  /** The node that is operand `n` of another. */
+  operand(node: Node, n: number): Node {
+    const found = this.nodes[node.inputs[n] ?? -1];
+    if (!found) throw new InternalError('graph', `%${node.id} has no operand ${n}`);
+    return found;
+  }
+
   /** Runs a shape computation and tells where in the model it failed. */
   checked<R>(compute: () => R): R {
     try {

@@ -61,11 +61,15 @@ export function lowerCustomBlock(ctx: LowerContext, x: Node, body: CustomBlock, 
 /** Names that every branch and step gives besides the statements of its block. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['norm', 'out', 'post_norm', 'residual']);
 
-/** A statement's value is `<slot>.<name>`, or `<slot>.body.<name>` where the branch has a value of that name itself. Weights and inputs are no results. */
+/**
+ * A statement's value is `<slot>.<name>`, or `<slot>.body.<name>` where the branch has a value of that name itself. Weights and inputs are no results;
+ * a mask's is what it masks, as everywhere: scores that may not be seen are no numbers.
+ */
 function nameStatement(ctx: LowerContext, node: Node, slot: string, name: string): void {
   const { op } = node.operator;
   if (op === 'weight' || op === 'constant' || op === 'input') return;
-  named(ctx, `${slot}.${OWN_NAMES.has(name) ? 'body.' : ''}${name}`, node);
+  const seen = op === 'mask' ? ctx.graph.operand(node, 0) : node;
+  named(ctx, `${slot}.${OWN_NAMES.has(name) ? 'body.' : ''}${name}`, seen);
 }
 
 /** Named tensors, some of which are built on first use. */
