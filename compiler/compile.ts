@@ -10,6 +10,7 @@ import type { Schedule } from './kernels/types.ts';
 import type { Graph } from './graph/types.ts';
 import { loadSpec, type LoadedSpec, type ReadFile } from './load.ts';
 import { locateDiagnostics } from './locate.ts';
+import type { ParseSpec } from './parse-once.ts';
 import { lowerModel } from './lower/lower-model.ts';
 import type { Model } from './model.ts';
 import type { ParamSources } from './resolve/params.ts';
@@ -22,6 +23,8 @@ export interface CompileInput {
   readonly readFile: ReadFile;
   /** Where `extends: name` is looked for, besides the spec's own folder. */
   readonly modelsFolder?: string;
+  /** How texts are parsed; a parser with memory where the same specs are compiled again and again. */
+  readonly parse?: ParseSpec;
   readonly sources?: ParamSources;
   /** Weights get recipes for this format. */
   readonly format?: WeightFormat;
@@ -40,7 +43,7 @@ export interface Compiled {
 
 /** Reads, resolves and lowers a spec. Never throws for a mistake in it: all are in `diagnostics`. */
 export function compileSpec(input: CompileInput): Compiled {
-  const loaded = loadSpec(input.spec, input.readFile, input.modelsFolder);
+  const loaded = loadSpec(input.spec, input.readFile, input.modelsFolder, input.parse);
   if (!loaded.spec || loaded.diagnostics.some((d) => d.severity === 'error')) return { diagnostics: loaded.diagnostics, files: loaded.spec?.files ?? [input.spec] };
   const resolved = resolveModel(loaded.spec, input.sources ?? {}, input.format);
   const diagnostics = [...loaded.diagnostics, ...resolved.diagnostics];

@@ -2,6 +2,7 @@
 import type { Diagnostic } from './diagnostics.ts';
 import { mergeSpecs, withoutNulls } from './merge.ts';
 import { parseSpec, shorten } from './parse.ts';
+import type { ParseSpec } from './parse-once.ts';
 import { diagnosticAt, pointer } from './source.ts';
 import type { MapNode, SourceNode } from './source.ts';
 
@@ -27,7 +28,7 @@ export type ReadFile = (path: string) => string | Uint8Array | undefined;
  * `file` is a path that `readFile` understands, with / between folders. `extends: name` means name.yaml beside the extending file,
  * else in `modelsFolder`; with a slash or an ending it is a path relative to the extending file.
  */
-export function loadSpec(file: string, readFile: ReadFile, modelsFolder?: string): LoadResult {
+export function loadSpec(file: string, readFile: ReadFile, modelsFolder?: string, parse: ParseSpec = parseSpec): LoadResult {
   const diagnostics: Diagnostic[] = [];
   const files: string[] = [];
   const said = new Set<string>();
@@ -37,7 +38,7 @@ export function loadSpec(file: string, readFile: ReadFile, modelsFolder?: string
     const again = files.includes(path);
     if (!again) files.push(path);
     reads++;
-    const parsed = parseSpec(content, path);
+    const parsed = parse(content, path);
     if (!again) diagnostics.push(...parsed.diagnostics);
     const root = parsed.document?.root;
     if (root?.kind !== 'map') return undefined;

@@ -250,10 +250,16 @@ export class LoadedModel {
     return this.engine.constraint(source, grammar);
   }
 
+  /** Frees the sessions; the model can open others. */
+  async closeSessions(): Promise<void> {
+    await this.main?.catch(() => undefined);
+    this.main = undefined;
+    for (const session of [...this.sessions]) await session.dispose();
+  }
+
   /** Frees the sessions and closes the weights. */
   async dispose(): Promise<void> {
-    await this.main?.catch(() => undefined);
-    for (const session of [...this.sessions]) await session.dispose();
+    await this.closeSessions();
     await this.source?.dispose();
   }
 }

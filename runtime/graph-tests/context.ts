@@ -1,29 +1,20 @@
 /** What the expectations of one case share: each thing made once, when the first of them asks for it. */
 import path from 'node:path';
-import { compileSpec, type Compiled } from '../../compiler/compile.ts';
+import type { Compiled } from '../../compiler/compile.ts';
 import { ExitCode, InternalError, PeelError } from '../../compiler/diagnostics.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import { nodeValue, Reporter, Values } from '../../compiler/resolve/context.ts';
 import { diagnosticAt, nodeAt } from '../../compiler/source.ts';
-import { compileInput, loadCompiled, locateModel, type LoadedModel, type ModelOptions, type SessionOptions } from '../model.ts';
-import type { Located } from '../locate.ts';
+import type { LoadedModel, SessionOptions } from '../model.ts';
 import type { Session } from '../session.ts';
 import type { CaseContext, TestCase, Wanted } from './case.ts';
+import type { SharedModel } from './shared.ts';
 
 export class CaseWork {
   private readonly named = new Set<string>();
-  private located: Promise<Located> | undefined;
-  private compiling: Promise<Compiled> | undefined;
-  private loading: Promise<LoadedModel> | undefined;
   private specFiles: readonly string[] = [];
-  private readonly options: ModelOptions;
 
-  constructor(readonly test: TestCase, private readonly update: boolean) {
-    const { spec, config, weights } = test;
-    this.options = {
-      path: spec, set: test.with, ...(config === undefined ? {} : { config }), ...(weights === undefined ? { random: test.seed } : { weights }),
-    };
-  }
+  constructor(readonly test: TestCase, private readonly update: boolean, private readonly shared: SharedModel) {}
 
   /** The context for one of the case's expectations, or for what holds of every case. */
   contextFor(wanted?: Wanted): CaseContext {
@@ -49,17 +40,13 @@ export class CaseWork {
   }
 
   async compiled(): Promise<Compiled> {
-    this.located ??= locateModel(this.options);
-    this.compiling ??= this.located.then((located) => compileSpec(compileInput(located, this.options)));
-    const compiled = await this.compiling;
+    const compiled = await this.shared.compiled();
     this.specFiles = compiled.files;
     return compiled;
   }
 
-  async model(): Promise<LoadedModel> {
-    const compiled = await this.compiled();
-    this.loading ??= (async () => loadCompiled(await (this.located ?? locateModel(this.options)), compiled, this.options))();
-    return this.loading;
+  model(): Promise<LoadedModel> {
+    return this.shared.model();
   }
 
   private sizes(): SessionOptions {
@@ -67,7 +54,7 @@ export class CaseWork {
   }
 
   async plan(options: SessionOptions = {}): Promise<ExecutionPlan> {
-    return (await this.model()).plan(this.test.target, { ...this.sizes(), ...options });
+    return this.shared.plan(this.test.target, { ...this.sizes(), ...options });
   }
 
   /** Cases run beside each other, so that one thread a session is enough. */
@@ -89,6 +76,6 @@ export class CaseWork {
   }
 
   async dispose(): Promise<void> {
-    await (await this.loading?.catch(() => undefined))?.dispose();
+    await this.shared.endCase();
   }
 }

@@ -7,6 +7,7 @@ import { checkTestExpressions } from '../../compiler/expression-check.ts';
 import { loadSpec } from '../../compiler/load.ts';
 import type { ParamValue } from '../../compiler/model.ts';
 import { nearest } from '../../compiler/nearest.ts';
+import { parserWithMemory, type ParseSpec } from '../../compiler/parse-once.ts';
 import { parseSpec } from '../../compiler/parse.ts';
 import { child, diagnosticAt, locate, plainValue, pointer, type MapNode, type Place, type SourceNode } from '../../compiler/source.ts';
 import { validateTests } from '../../compiler/validate.ts';
@@ -17,22 +18,23 @@ import { targetNamed, targetOf } from './target.ts';
 
 /** The cases of some files. */
 export function loadTests(files: readonly string[]): LoadedTests {
-  const loaded = files.map(loadTestFile);
+  const parse = parserWithMemory();
+  const loaded = files.map((file) => loadTestFile(file, parse));
   return { cases: loaded.flatMap(({ cases }) => cases), diagnostics: capDiagnostics(loaded.flatMap(({ diagnostics }) => diagnostics)) };
 }
 
 /** The cases of a *.test.yaml file, or of the `tests` of a spec. A file with anything wrong has none. */
-export function loadTestFile(file: string): LoadedTests {
+export function loadTestFile(file: string, parse: ParseSpec = parseSpec): LoadedTests {
   const what = isTestFile(file) ? 'a test file' : 'a spec';
   const content = readSpecFile(file);
   if (content === undefined) return { cases: [], diagnostics: [{ code: 'E721', severity: 'error', path: '', message: 'cannot be read', location: { file, line: 1, column: 1 } }] };
-  const parsed = parseSpec(content, file, what);
+  const parsed = parse(content, file, what);
   const root = parsed.document?.root;
   if (root?.kind !== 'map' || parsed.diagnostics.some((d) => d.severity === 'error')) return { cases: [], diagnostics: parsed.diagnostics };
   if (!isTestFile(file) && !root.entries.has('tests')) {
     return { cases: [], diagnostics: [diagnosticAt(root.place, 'E202', '', 'the spec has no `tests`', `write them in it, or in ${file.replace(/(\.ya?ml)?$/, '.test.yaml')}`)] };
   }
-  const reader = new TestReader(file, isTestFile(file) ? root : onlyTests(root));
+  const reader = new TestReader(file, isTestFile(file) ? root : onlyTests(root), parse);
   const cases = reader.read();
   return { cases: reader.diagnostics.length > 0 ? [] : cases.map((one, index) => ({ ...one, index })), diagnostics: capDiagnostics(reader.diagnostics) };
 }
@@ -52,7 +54,7 @@ class TestReader {
   /** Names of the params of specs read so far; undefined for one that cannot be read. */
   private readonly params = new Map<string, readonly string[] | undefined>();
 
-  constructor(private readonly file: string, private readonly root: MapNode) {
+  constructor(private readonly file: string, private readonly root: MapNode, private readonly parse: ParseSpec) {
     this.folder = path.dirname(file);
     this.diagnostics = validateTests(root);
   }
@@ -146,7 +148,7 @@ class TestReader {
   private paramsOf(spec: string): readonly string[] | undefined {
     if (spec === '') return undefined;
     if (!this.params.has(spec)) {
-      const root = loadSpec(spec, readSpecFile, this.models).spec?.root;
+      const root = loadSpec(spec, readSpecFile, this.models, this.parse).spec?.root;
       const params = root && child(root, 'params');
       this.params.set(spec, root && (params?.kind === 'map' ? [...params.entries.keys()] : []));
     }

@@ -5,6 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import type { CaseResult, TestCase } from './case.ts';
 import { runCase } from './run-case.ts';
+import { modelKey, SharedWork } from './shared.ts';
 import type { Task } from './worker.ts';
 
 export interface PoolOptions {
@@ -32,21 +33,36 @@ export async function runCases(cases: readonly TestCase[], options: PoolOptions)
       options.onResult?.(next);
     }
   };
-  let next = 0;
+  const workers = Math.max(1, Math.min(options.workers, cases.length));
+  const portions = portionsOf(cases, workers);
   const { program } = options;
   const work = async (): Promise<void> => {
     const worker = program && options.workers > 0 ? new Worker(program, options) : undefined;
+    const shared = new SharedWork();
     try {
-      for (let at = next++; at < cases.length; at = next++) {
-        const test = cases[at];
-        if (test) finish(at, worker ? await worker.run(test) : await runCase(test, options));
+      for (let portion = portions.shift(); portion; portion = portions.shift()) {
+        for (const { test, at } of portion) finish(at, worker ? await worker.run(test) : await runCase(test, options, shared));
       }
     } finally {
       worker?.end();
+      await shared.dispose();
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(options.workers, cases.length)) }, work));
+  await Promise.all(Array.from({ length: workers }, work));
   return results.flatMap((result) => result ?? []);
+}
+
+/** Cases that follow each other and have the same model stay together, where that leaves something to do for every worker. */
+function portionsOf(cases: readonly TestCase[], workers: number): { readonly test: TestCase; readonly at: number }[][] {
+  const most = Math.ceil(cases.length / (workers * 3));
+  const portions: { readonly test: TestCase; readonly at: number }[][] = [];
+  for (const [at, test] of cases.entries()) {
+    const last = portions.at(-1);
+    const before = last?.[0]?.test;
+    if (last && before && last.length < most && modelKey(before) === modelKey(test)) last.push({ test, at });
+    else portions.push([{ test, at }]);
+  }
+  return portions;
 }
 
 /** Most of a worker's own output that is kept, for the report of its end. */

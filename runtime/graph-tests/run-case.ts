@@ -5,15 +5,17 @@ import type { CaseResult, CaseStatus, Finding, PlacedFinding, TestCase, Wanted }
 import { CaseWork } from './context.ts';
 import { expectations } from './expect/index.ts';
 import { invalidSpec, valid } from './expect/valid.ts';
+import type { SharedWork } from './shared.ts';
 
 export interface RunOptions {
   /** Write golden values and snapshots instead of comparing with them. */
   readonly update: boolean;
 }
 
-export async function runCase(test: TestCase, options: RunOptions): Promise<CaseResult> {
+/** `shared`: what cases that run in this process have in common. */
+export async function runCase(test: TestCase, options: RunOptions, shared: SharedWork): Promise<CaseResult> {
   const started = performance.now();
-  const work = new CaseWork(test, options.update);
+  const work = new CaseWork(test, options.update, await shared.modelOf(test));
   const findings: PlacedFinding[] = [];
   let internal = false;
   const wanted = new Map(test.expect.map((one) => [one.key, one]));
