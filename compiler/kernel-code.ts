@@ -1,5 +1,6 @@
 /** What kernels compute, as text that is the same for layers that are alike. */
 import { layerOf, ownLayer, type Layer } from './layer-names.ts';
+import { buffersWritten } from './kernels/sources.ts';
 import { printKernel } from './kernels/print.ts';
 import type { Buffer, BufferId, Kernel } from './kernels/types.ts';
 import type { ExecutionPlan } from './plan.ts';
@@ -13,18 +14,23 @@ export function codeOf(plan: Pick<ExecutionPlan, 'buffers' | 'kernels'>): (kerne
   const layers = plan.kernels.flatMap((k) => layerOf(k.origin.label) ?? []);
   const [first, last] = [Math.min(...layers), Math.max(...layers)];
   const unique = uniqueNames(plan.buffers);
+  /** The layer whose kernel writes a buffer. */
+  const homes = new Map<BufferId, Layer>();
+  for (const k of plan.kernels) for (const id of buffersWritten(k)) if (!homes.has(id)) homes.set(id, layerOf(k.origin.label));
   /** By layer, what comes from before it, in the order in which it is read. */
   const streams = new Map<Layer, BufferId[]>();
   const isBefore = (b: Buffer, layer: Layer): boolean => {
     if (b.role !== 'activation') return false;
-    const of = layerOf(b.name);
+    const of = homes.get(b.id);
     if (layer === undefined) return of === last;
     return of === undefined ? layer === first && b.name.startsWith('embeddings') : of === layer - 1;
   };
   const nameIn = (layer: Layer) => (id: BufferId): string => {
     const b = buffers.get(id);
     if (!b) return `%${id}?`;
-    if (!isBefore(b, layer)) return `%${ownLayer(unique.get(id) ?? b.name, b.role === 'activation' || layerOf(b.name) === layer ? layer : undefined)}`;
+    // Several layers may use the keys and values of one.
+    if (b.role === 'state' && layerOf(b.name) !== layer) return `%${unique.get(id) ?? b.name}`;
+    if (!isBefore(b, layer)) return `%${ownLayer(unique.get(id) ?? b.name, layer, last)}`;
     const known = streams.get(layer) ?? [];
     if (!known.includes(id)) known.push(id);
     streams.set(layer, known);

@@ -108,16 +108,33 @@ function pairedLayers<T extends { readonly layers: readonly number[] }>(a: reado
 function sectionChanges(a: readonly KernelSection[], b: readonly KernelSection[]): SectionChange[] {
   const outside = (sections: readonly KernelSection[]): Map<string, KernelSection> => new Map(sections.filter((s) => s.layers.length === 0).map((s) => [s.where, s]));
   const [before, after] = [outside(a), outside(b)];
-  const between = (where: string): number => (where.startsWith('before') ? -1 : Number(/^after layer (\d+)/.exec(where)?.[1] ?? Infinity));
+  const between = (where: string): number => (where.startsWith('before') ? -1 : Number(/^after layer (\d+)/.exec(where)?.[1] ?? 1e9));
   const pairs: { where: string; layers: readonly number[]; place: number; before?: KernelSection | undefined; after?: KernelSection | undefined }[] = [
     ...pairedLayers(a, b).map((pair) => ({ ...pair, where: layersText(pair.layers), place: pair.layers[0] ?? 0 })),
     ...[...new Set([...before.keys(), ...after.keys()])].map((where) => ({ where, layers: [], place: between(where) + 0.5, before: before.get(where), after: after.get(where) })),
   ];
-  return pairs.sort((x, y) => x.place - y.place).flatMap((pair) => {
-    const kernels = kernelChanges(pair.before?.kernels ?? [], pair.after?.kernels ?? []);
-    const order = orderNow(pair.before?.kernels ?? [], pair.after?.kernels ?? []);
-    return kernels.length === 0 && !order ? [] : [{ where: pair.where, layers: pair.layers, kernels, ...(order ? { order } : {}) }];
-  });
+  // Layers of different kinds may change alike: each change is told once, under all its layers.
+  const joined = new Map<string, { readonly where: string; readonly layers: number[]; readonly change: KernelChange | readonly string[] }>();
+  for (const { where, layers, ...pair } of pairs.sort((x, y) => x.place - y.place)) {
+    const [old, now] = [pair.before?.kernels ?? [], pair.after?.kernels ?? []];
+    const order = orderNow(old, now);
+    [...kernelChanges(old, now), ...(order ? [order] : [])].forEach((change, n, all) => {
+      const text = JSON.stringify(change);
+      const same = all.slice(0, n).filter((other) => JSON.stringify(other) === text).length;
+      const key = `${layers.length === 0 ? where : ''} ${same} ${text}`;
+      const group = joined.get(key) ?? { where, layers: [], change };
+      joined.set(key, group);
+      group.layers.push(...layers);
+    });
+  }
+  const sections = new Map<string, SectionChange>();
+  for (const group of joined.values()) {
+    const layers = [...group.layers].sort((x, y) => x - y);
+    const where = layers.length === 0 ? group.where : layersText(layers);
+    const section = sections.get(where) ?? { where, layers, kernels: [] };
+    sections.set(where, 'fields' in group.change ? { ...section, kernels: [...section.kernels, group.change] } : { ...section, order: group.change });
+  }
+  return [...sections.values()];
 }
 
 /** Labels, numbered where several kernels have the same. */

@@ -11,6 +11,7 @@ import { targets } from '../../compiler/targets.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import type { ParamValue } from '../../compiler/model.ts';
 import { handGraphs } from '../support/hand-graphs.ts';
+import { stopwatch } from '../support/stopwatch.ts';
 
 const capacity = { maxTokens: 4, context: 64, maxLogitRows: 1 };
 const names = { before: 'old.yaml', after: 'new.yaml' };
@@ -95,6 +96,36 @@ describe('differences', () => {
     walk(summary, []);
     // What follows from the context, and what is counted again in the fusions.
     expect(leaves.filter((path) => !/^(step\.past|passes\.\d+\.pass|sharedSlots\.[1-9]|sections\.\d+\.where)$/.test(path))).toEqual([]);
+  });
+});
+
+describe('many layers', () => {
+  it('change alike are told once, and soon', () => {
+    const [before, after] = [planned({ layers: 80 }).plan, planned({ layers: 80, norm: 'layernorm' }).plan];
+    const watch = stopwatch();
+    const text = printPlanDiff(diffPlans(before, after), names);
+    expect(watch()).toBeLessThan(1000);
+    const snapshot = snapshotOf(before);
+    expect(compareSnapshot(snapshot, before).equal).toBe(true);
+    expect(watch()).toBeLessThan(1000);
+    expect([text, snapshot].map((t) => t.split('\n').length < 150)).toEqual([true, true]);
+    expect(text).toContain('+ layers.{i}.ffn.norm.bias: f32[32], 10.0 KiB (layers 0..79)');
+  });
+
+  it('of two kinds are told apart by what changes', () => {
+    // Every other layer gets a norm.
+    const [plain, normed] = [planned().summary, planned({ norm: 'layernorm' }).summary];
+    const section = (s: PlanSummary): PlanSummary['sections'][number] => s.sections.find((x) => x.layers.length > 0) as PlanSummary['sections'][number];
+    const mixed: PlanSummary = { ...plain, sections: [...plain.sections.filter((s) => s.layers.length === 0), { ...section(plain), layers: [0, 2] }, { ...section(normed), layers: [1, 3] }] };
+    expect(diffSummaries(plain, mixed).kernels.map(({ where, kernels }) => [where, kernels.map((k) => k.after?.label)])).toEqual([['layers 1, 3', ['layers.{i}.attention.q', 'layers.{i}.ffn.up']]]);
+    expect(diffSummaries(mixed, normed).kernels.map((k) => k.where)).toEqual(['layers 0, 2', 'after the layers']);
+  });
+
+  it('in another order are a change', () => {
+    const { summary } = planned();
+    const turned: PlanSummary = { ...summary, sections: summary.sections.map((s) => ({ ...s, kernels: [...s.kernels].reverse() })) };
+    expect(diffSummaries(summary, turned).kernels.map((k) => [k.where, k.order?.[0]])).toEqual([['layers 0..3', 'layers.{i}.ffn.down'], ['after the layers', 'argmax']]);
+    expect(printPlanDiff(diffSummaries(summary, turned), names)).toContain('kernels: in another order\n    layers 0..3, each:\n  ~   in another order: layers.{i}.ffn.down, layers.{i}.ffn.up, ');
   });
 });
 
@@ -259,7 +290,7 @@ describe('as text', () => {
           before the layers:
         ~   nest      embeddings.token  0 FLOP -> 224 FLOP, 260 B -> 516 B
         +       %layers.0.attention.norm[t, i] = %embeddings.token.weight[%ids[t], i] * rsqrt(sum(r0 < 32: %embeddings.token.weight[%ids[t], r0] * %embeddings.token.w…
-          layer 0:
+          layers 0..3, each:
         ~   linear    layers.{i}.attention.q  [T] x [32+32+32, 32] -> [T] x [32+32, 32], 6.4 kFLOP -> 4.1 kFLOP, 12.6 KiB -> 8.4 KiB
         -       rows [T] k 32 group none weights %layers.{i}.attention.q.weight:32 ; %layers.{i}.attention.k.weight:32 ; %layers.{i}.attention.v.weight:32 granule 1
         -       input = %x[t, k] * rsqrt(sum(r0 < 32: %x[t, r0] * %x[t, r0]) / 32 + 0.00001) * %layers.{i}.attention.norm.weight[k]
@@ -269,13 +300,6 @@ describe('as text', () => {
         +   linear    layers.{i}.attention.v  [T] x [32, 32], 2.0 kFLOP, 4.3 KiB
           layers 1..3, each:
         +   nest      layers.{i}.attention.norm  over [T, 32], 224 FLOP, 384 B
-        ~   linear    layers.{i}.attention.q  [T] x [32+32+32, 32] -> [T] x [32+32, 32], 6.4 kFLOP -> 4.1 kFLOP, 12.6 KiB -> 8.4 KiB
-        -       rows [T] k 32 group none weights %layers.{i}.attention.q.weight:32 ; %layers.{i}.attention.k.weight:32 ; %layers.{i}.attention.v.weight:32 granule 1
-        -       input = %x[t, k] * rsqrt(sum(r0 < 32: %x[t, r0] * %x[t, r0]) / 32 + 0.00001) * %layers.{i}.attention.norm.weight[k]
-        -       %layers.{i}.attention.v[P + t, n/8 - 8, n%8] for n in 64..96 = acc[t, n]
-        +       rows [T] k 32 group none weights %layers.{i}.attention.q.weight:32 ; %layers.{i}.attention.k.weight:32 granule 1
-        +       input = %layers.{i}.attention.norm[t, k]
-        +   linear    layers.{i}.attention.v  [T] x [32, 32], 2.0 kFLOP, 4.3 KiB
 
       fusions: 8 no longer done, 1 done now, 4 with other sizes or reasons
         - sibling-linears  layers.{i}.attention.v (layers 0..3): one product with layers.{i}.attention.q: 32 + 32 + 32 rows of the same input
