@@ -1,10 +1,13 @@
 /** peel trace: what happens inside a model while it reads a text. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { Command } from 'commander';
 import { ExitCode, formatDiagnostic, PeelError } from '../../compiler/diagnostics.ts';
 import { loadModel, type LoadedModel } from '../../runtime/model.ts';
 import type { Tokenizer } from '../../runtime/tokenizer/tokenizer.ts';
+import { tracePage } from '../../runtime/trace/page/page.ts';
 import { mostTracedTokens, traceModel } from '../../runtime/trace/trace.ts';
+import { writeWhole } from '../../runtime/weights/write-whole.ts';
 import { writeSafetensors, type TensorData } from '../../runtime/weights/writer.ts';
 import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { decimal, deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
@@ -21,6 +24,7 @@ interface TraceFlags extends CommonFlags {
   readonly repeat: number;
   readonly threshold: number;
   readonly save?: string;
+  readonly html?: string;
 }
 
 export function traceCommand(finish: Finish): Command {
@@ -34,7 +38,8 @@ export function traceCommand(finish: Finish): Command {
     .option('--repeat <n>', 'most measurements of each kernel', wholeNumber(1, 1000), 7)
     .option('--threshold <x>', 'activations count as small below this share of their root mean square', decimal(0, 1e9), 0.01)
     .option('--tap <pattern>', "with --save: more values, such as 'layers.*.attention.q' (repeatable)", (text: string, earlier: string[] = []) => [...earlier, text])
-    .option('--save <file>', 'save the values that were looked at as safetensors');
+    .option('--save <file>', 'save the values that were looked at as safetensors')
+    .option('--html <file>', 'write a page with the attention maps, the lens and charts: one file, which needs no network');
   return deviceOptions(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', `
@@ -42,7 +47,7 @@ Kernels are timed in a plan without taps, for the whole text and for one token m
 
 Examples:
   $ peel trace nano-llama --prompt "To be, or not to be"
-  $ peel trace ./model.gguf --prompt "The capital of France is"
+  $ peel trace ./model.gguf --prompt "The capital of France is" --html trace.html
   $ peel trace ./model --ids 1,5,9 --tap 'layers.*.attention.{q,k}' --save values.safetensors
   $ peel trace my-spec.yaml --random --ids 1,2,3 --no-kernels --json`)
     .action(async (path: string, flags: TraceFlags) => finish(await trace(path, flags)));
@@ -85,10 +90,12 @@ async function trace(path: string, flags: TraceFlags): Promise<ExitCode> {
       for (const [name, { shape, data, dtype }] of values) tensors.set(name, { shape, data, dtype: dtype === 'i32' ? 'I32' : 'F32' });
       await writeSafetensors(flags.save, tensors, { model: model.name, device: report.device.description });
     }
+    if (flags.html !== undefined) await writeWhole(flags.html, tracePage({ ...report, values }, basename(path)), { overwrite: true });
     if (flags.json) writeJson({ ok: true, ...quantisationResult(model.quantisation), ...report, values: Object.fromEntries([...values].map(([name, { shape }]) => [name, shape])) });
     else for (const text of traceReport({ ...report, values })) line(text);
     noteQuantisation(model.quantisation);
     if (flags.save !== undefined) note(`${values.size + 1} values saved to ${flags.save}`);
+    if (flags.html !== undefined) note(`the page is ${flags.html}`);
     return ExitCode.done;
   } finally {
     await model.dispose();
