@@ -4,7 +4,7 @@ import { compileSpec, type Compiled, type CompileInput } from '../compiler/compi
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { WeightFormat } from '../compiler/formats.ts';
 import { chooseQuantisation, storedAs, type Quantisation, type QuantisationChoice } from '../compiler/quantise-choice.ts';
-import type { Graph, Shape } from '../compiler/graph/types.ts';
+import type { Graph, Shape, WeightSlot } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, defaultOutputs, type PlanOptions } from '../compiler/build-plan.ts';
 import { locateDiagnostics } from '../compiler/locate.ts';
@@ -110,7 +110,18 @@ export class LoadedModel {
     private readonly formats: (slot: string) => WeightFormat,
     /** What `quantize` does to which weights. */
     readonly quantisation: QuantisationChoice | undefined,
+    private readonly provide: ((model: Model, slots: readonly WeightSlot[]) => WeightProvider | undefined) | undefined,
   ) {}
+
+  /** Slots of this model, changed, from the same weights as they come; `undefined` where these do not have them all. */
+  weightsFor(model: Model, slots: readonly WeightSlot[]): WeightProvider | undefined {
+    return this.provide?.(model, slots);
+  }
+
+  /** A place in the spec, by its JSON pointer. */
+  placeOf(path: string): Diagnostic['location'] {
+    return locateDiagnostics(this.root, [{ code: '', severity: 'error', path, message: '' }])[0]?.location;
+  }
 
   get name(): string { return this.model.name; }
   /** Whether every token sees every other: a sequence is one step. */
@@ -326,7 +337,12 @@ export async function loadCompiled(located: Located, compiled: Compiled, options
       return form === undefined ? stored(slot) : storedAs(form);
     };
     const given = weights && choice ? new QuantisingProvider(weights, graph.weights, choice.forms) : weights;
-    return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice);
+    const provide = (other: Model, slots: readonly WeightSlot[]): WeightProvider | undefined => {
+      if (!source) return options.random === undefined ? undefined : new RandomProvider(slots, options.random);
+      const recipes = new RecipeProvider(source, slots, (slot) => other.recipes?.(slot), located.weights ?? '');
+      return recipes.check().length === 0 ? recipes : undefined;
+    };
+    return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice, provide);
   };
   if (located.weights === undefined) return loaded(options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random), undefined);
   const provider = (source: TensorSource): WeightProvider => new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights ?? '');
