@@ -93,7 +93,7 @@ export function eachNorm(model: Model, scope: Scope, change: (norm: Norm, role: 
     return same ? step : { ...next, branches };
   });
   let changed: Model = layers ?? model;
-  if (scope.output && changed.output.norm) {
+  if (changed.output.norm) {
     const output: { -readonly [K in keyof Model['output']]: Model['output'][K] } = { ...changed.output };
     setNorm(output, 'norm', change(changed.output.norm, 'final norm'));
     if (output.norm !== changed.output.norm) changed = { ...changed, output };

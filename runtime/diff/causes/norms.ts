@@ -10,13 +10,14 @@ const roles: readonly NormRole[] = [
 /** For all norms at once, for those in layers but not within attention, and for those of each role. */
 function everywhere(model: Model, scope: Scope, text: string, change: (norm: Norm) => Norm): Alternative[] {
   const counted = new Set<NormRole>();
+  const reachable = roles.filter((role) => role !== 'final norm' || scope.output);
   eachNorm(model, scope, (norm, role) => { if (change(norm) !== norm) counted.add(role); return norm; });
   const within = (name: string, allowed: (role: NormRole) => boolean): Alternative[] =>
     alternative(`${text}${name}`, eachNorm(model, scope, (norm, role) => (allowed(role) ? change(norm) : norm)));
   const outer = (role: NormRole): boolean => role !== 'query and key norm' && role !== 'value norm' && role !== 'latent norm';
   return [
     ...within(counted.size > 1 ? ', of all norms' : '', () => true),
-    ...(counted.size > 1 ? [...([...counted].every(outer) ? [] : within(', of all norms but those within attention', outer)), ...roles.filter((role) => counted.has(role)).flatMap((role) => within(`, of the ${role}`, (r) => r === role))] : []),
+    ...(counted.size > 1 ? [...([...counted].every(outer) ? [] : within(', of all norms but those within attention', outer)), ...reachable.filter((role) => counted.has(role)).flatMap((role) => within(`, of the ${role}`, (r) => r === role))] : []),
   ];
 }
 
@@ -43,7 +44,7 @@ const eps: Cause = {
 
 const absence: Cause = {
   name: 'norm',
-  alternatives: (model, scope) => roles.flatMap((role) => alternative(`no ${role}`, eachNorm(model, scope, (norm, r) => (r === role ? undefined : norm)))),
+  alternatives: (model, scope) => roles.filter((role) => role !== 'final norm' || scope.output).flatMap((role) => alternative(`no ${role}`, eachNorm(model, scope, (norm, r) => (r === role ? undefined : norm)))),
 };
 
 /** The step's norm at another place, with its weights. */

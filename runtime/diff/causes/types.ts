@@ -1,10 +1,11 @@
 /** Hypotheses about what makes a model compute something else than was expected. */
 import type { Model } from '../../../compiler/model.ts';
 
-/** What may have been wrong, by where the numbers begin to differ: all layers from one on are changed alike. */
+/** What may have been wrong, by where the numbers begin to differ: all layers from one on are changed alike, and with them what is behind. */
 export interface Scope {
   readonly embeddings: boolean;
   readonly firstLayer: number;
+  /** Whether the output's own parts may be what is wrong. */
   readonly output: boolean;
 }
 

@@ -75,7 +75,7 @@ function reorder(heads: number, source: (row: number, dims: number) => number, s
 }
 
 /** Rows of queries and keys in the order that another pairing needs, as files made for llama.cpp have them. */
-const permuted: Cause = {
+export const permuted: Cause = {
   name: 'order of the rows of `q` and `k`',
   alternatives: (model, scope) => {
     if (!eachRope(model, scope, (rope) => ({ ...rope }))) return [];
@@ -146,4 +146,4 @@ const unpacked: Cause = {
   },
 };
 
-export const weightCauses: readonly Cause[] = [exchanged, matrices, permuted, grouped, unpacked];
+export const weightCauses: readonly Cause[] = [exchanged, matrices, grouped, unpacked];
