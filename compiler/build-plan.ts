@@ -8,6 +8,7 @@ import { storedBytesOn } from './stored-bytes.ts';
 import { isTap } from './taps.ts';
 import { checkPlan } from './verify-plan.ts';
 import type { Graph } from './graph/types.ts';
+import type { KernelPass } from './passes/types.ts';
 import type { Schedule } from './kernels/types.ts';
 import type { Capacity, ExecutionPlan, FusionRecord, Target } from './plan.ts';
 
@@ -18,6 +19,8 @@ export interface PlanOptions {
   readonly outputs?: readonly string[];
   /** How the weights' file stores a slot. Kept so where the target has kernels for it, else f32. f32 if absent. */
   readonly formats?: (slot: string) => WeightFormat;
+  /** Passes over kernels in place of the usual ones, in this order. */
+  readonly passes?: readonly KernelPass[];
   /** Called with the graph after each pass over it, for printing. */
   readonly onGraphPass?: (name: string, graph: Graph) => void;
   /** Called with the schedule after each pass, for printing. */
@@ -33,7 +36,7 @@ export function buildPlan(graph: Graph, target: Target, capacity: Capacity, opti
   const kept = new Set(options.outputs ?? defaultOutputs(graph));
   const wanted: Graph = { ...graph, outputs: graph.outputs.filter((o) => kept.has(o.name)) };
   const fusions: FusionRecord[] = [];
-  const context = { target, fuse: options.fuse ?? true, record: (r: FusionRecord): void => { fusions.push(r); }, ...(options.onGraphPass ? { onGraphPass: options.onGraphPass } : {}), ...(options.onPass ? { onPass: options.onPass } : {}) };
+  const context = { target, fuse: options.fuse ?? true, record: (r: FusionRecord): void => { fusions.push(r); }, ...(options.passes ? { passes: options.passes } : {}), ...(options.onGraphPass ? { onGraphPass: options.onGraphPass } : {}), ...(options.onPass ? { onPass: options.onPass } : {}) };
   const simple = runGraphPasses(wanted, context);
   const fused = runKernelPasses(withFormats(schedule(simple), target, options.formats), simple, context);
   const live = dropUnusedBuffers(fused);

@@ -73,7 +73,7 @@ export interface SessionOptions extends DeviceOptions {
   /** Another graph of this model, such as one that names more values (compiler/lens.ts). */
   readonly graph?: Graph;
   /** Passes to leave out. */
-  readonly plan?: Pick<PlanOptions, 'fuse' | 'onGraphPass' | 'onPass'>;
+  readonly plan?: Pick<PlanOptions, 'fuse' | 'passes' | 'onGraphPass' | 'onPass'>;
 }
 
 /** Fails with all errors if there is one. */

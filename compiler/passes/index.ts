@@ -45,7 +45,7 @@ export function runKernelPasses(schedule: Schedule, graph: Graph, context: Pipel
   const reads: KernelReads = new WeakMap();
   const alike = new Alike();
   context.onPass?.('schedule', schedule);
-  for (const pass of kernelPasses) {
+  for (const pass of context.passes ?? kernelPasses) {
     if (!isOn(pass.name, context)) continue;
     open = pass.run(open, {
       target: context.target, reads, alike, node: (id) => nodes.get(id),

@@ -33,6 +33,8 @@ export interface KernelPass {
 export interface PipelineContext {
   readonly target: Target;
   readonly fuse: boolean | { readonly without: readonly string[] };
+  /** Passes over kernels; the usual ones if absent. */
+  readonly passes?: readonly KernelPass[];
   readonly record: (r: FusionRecord) => void;
   /** Called with each pass's verified result. */
   readonly onGraphPass?: (name: string, graph: Graph) => void;
