@@ -39,12 +39,14 @@ function writeComparison(report: ComparisonReport): void {
   line(at < 0 ? `greedy tokens: all ${tokens.expected.length} equal` : `greedy tokens: number ${at} differs: expected ${tokens.expected[at]}, found ${tokens.found[at]}`);
 }
 
-function writeInside({ values, first, vanished, stage, after }: Inside): void {
+function writeInside({ values, first, vanished, stage, after }: Inside, rounded: boolean): void {
   line();
   line(`${after === undefined ? `up to ${stage}` : `between ${after}, which agrees, and ${stage}`}, in the order of computation:`);
   for (const text of differences(values)) line(text);
   if (vanished) line(`with these values kept ${stage} agrees: what is fused across them otherwise is wrong`);
-  if (first) line(operatorLine(first));
+  // Where numbers are rounded on purpose, errors grow bit by bit: no operator is wrong.
+  if (first && rounded) line(`the first beyond the limit: ${first.name}`);
+  else if (first) line(operatorLine(first));
 }
 
 function operatorLine({ name, operators, inputs, weights, location }: FirstOperator): string {
@@ -94,7 +96,7 @@ export function writeAgainst(report: AgainstReport): void {
   writeComparison(report);
   if (report.unknown.length > 0) line(`not compared, as the model has no such values: ${report.unknown.slice(0, 8).join(', ')}${report.unknown.length > 8 ? ', ...' : ''}`);
   if (report.firstDivergence !== undefined) line(`first divergence: ${spoken(report.firstDivergence)}`);
-  if (report.inside) writeInside(report.inside);
+  if (report.inside) writeInside(report.inside, report.nmse !== undefined);
   if (report.causes) writeCauses(report.causes);
   writeVerdict(report);
 }
@@ -108,7 +110,7 @@ export function writeBetween(report: BetweenReport): void {
     else if (!close) line(`where nothing but the result is kept, logits differ by ${short(maxAbs)}`);
     else if (!report.passed) line('where nothing but the result is kept, logits agree');
   }
-  if (report.inside) writeInside(report.inside);
+  if (report.inside) writeInside(report.inside, report.nmse !== undefined);
   if (report.wrong !== undefined) line(`by the reference, ${report.sides[report.wrong]} is the one that is wrong`);
   if (report.pass) writePass(report.pass);
   writeVerdict(report);

@@ -13,17 +13,17 @@ import { randomSource } from '../../runtime/sampling/random.ts';
 import { openSafetensors } from '../../runtime/weights/safetensors.ts';
 import { writeSafetensors } from '../../runtime/weights/writer.ts';
 import { writeAgainst, writeBetween } from '../diff-report.ts';
-import { line, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
+import { line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { decimal, deviceList, deviceOptions, idList, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
+import { tapOption, type TapFlags } from '../taps.ts';
 
-interface DiffFlags extends CommonFlags {
+interface DiffFlags extends CommonFlags, TapFlags {
   readonly against?: string;
   readonly save?: string;
   readonly devices?: DeviceName[];
   readonly fused?: boolean;
   readonly ids?: number[];
-  readonly tap?: string[];
   readonly tokens: number;
   readonly tolerance: number;
   readonly nmse?: number;
@@ -34,12 +34,11 @@ export function diffCommand(finish: Finish): Command {
   const command = new Command('diff')
     .description('Compare a model\'s embeddings, layers, logits and greedy tokens with a recording, or two ways of running it; where they part, name the operator, the pass, and the likely cause.')
     .argument('<model>', 'folder, GGUF file, spec, or name');
-  quantiseOptions(modelOptions(command))
+  tapOption(quantiseOptions(modelOptions(command)), 'with --save: record named values too')
     .option('--against <file>', 'recording: input_ids, hidden.{i}, logits (or last_hidden), generated, gen_logits, and any named value')
     .option('--devices <a,b>', 'compare device a with device b', deviceList)
     .option('--fused', 'compare fused kernels with one kernel an operator')
     .option('--save <file>', 'record what the model computes, for --against later')
-    .option('--tap <pattern>', 'with --save: record named values too, such as \'layers.0.*\' (repeatable)', (text: string, before: string[] = []) => [...before, text])
     .option('--ids <list>', 'without --against: ids to run; 21 random ones if absent', idList)
     .option('--tokens <n>', 'without --against: greedy tokens', wholeNumber(0, 4096), 12)
     .option('--tolerance <x>', 'largest difference of a logit, and of other values in terms of their size', decimal(0, 1e9), 1e-4)
@@ -88,7 +87,6 @@ function modeOf(flags: DiffFlags): Mode {
   if (mode === undefined) throw usage('say what to compare with: --against FILE, --devices A,B, --fused, --exact, or --quantize FORMAT; or --save FILE to record');
   if (flags.tap !== undefined && mode !== 'save') throw usage('--tap goes with --save', 'where values differ, those before them are looked at by themselves');
   if (mode === 'fused' && flags.device === 'reference') throw usage('the reference runs every operator by itself: there is nothing fused to compare', 'give --device cpu or --device webgpu');
-  if (mode === 'devices' && flags.device !== undefined) throw usage('--devices names both devices: leave out --device');
   return mode;
 }
 
@@ -184,7 +182,7 @@ async function roundedAgainstExact(model: LoadedModel, flags: DiffFlags): Promis
 }
 
 async function quantisedAgainstStored(path: string, model: LoadedModel, flags: DiffFlags): Promise<ExitCode> {
-  const { quantize, keep, ...rest } = flags;
+  const { quantize, keep: _keep, ...rest } = flags;
   const stored = await loadModel(toModelOptions(path, rest));
   try {
     const ids = idsFor(model, flags);
@@ -204,6 +202,7 @@ async function between(model: LoadedModel, a: Side, b: Side, flags: DiffFlags, o
   else {
     head(model, a.name === devices[0].device ? devices : [devices[0]]);
     if (options.devices !== true) line(`${a.name} against ${b.name}`);
+    if (options.nmse !== undefined && report.outputs.every((d) => d.maxAbs === 0)) note('both are the same: no weights are quantised (a GGUF file, or --quantize), or the device keeps inputs in f32 anyway');
     writeBetween(report);
   }
   return report.passed ? ExitCode.done : ExitCode.failed;

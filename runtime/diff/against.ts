@@ -42,7 +42,7 @@ export async function compareAgainst(model: LoadedModel, source: TensorSource, f
   if (compared.passed || stage === undefined || !graph.values.some(({ name }) => name === stage)) return report;
 
   const stretch = stretchOf(compared.outputs, stage);
-  const inside = await lookInside(graph, stretch, sessionValues(model, session, recording.ids), (names) => recordedValues(recording, names), options);
+  const inside = await lookInside(graph, stretch, sessionValues(model, session, recording.ids), (names) => recordedValues(recording, names), compared.outputs, options);
   // What is recorded of the inside narrows it down.
   const detailed = inside.values.length > 1;
   const causes = options.seconds === 0 ? undefined : await findCauses(model, stretch, {

@@ -99,7 +99,7 @@ async function look(first: Side, second: Side, report: ComparisonReport, ids: re
   const { graph } = first.model;
   const stage = report.firstDivergence;
   if (stage === undefined || !graph.values.some((value) => value.name === stage)) return undefined;
-  return lookInside(graph, stretchOf(report.outputs, stage), sessionValues(first.model, first.options, ids), sessionValues(second.model, second.options, ids), limits);
+  return lookInside(graph, stretchOf(report.outputs, stage), sessionValues(first.model, first.options, ids), sessionValues(second.model, second.options, ids), report.outputs, limits);
 }
 
 /** The pass that makes the first side differ from the second, which runs without any. */

@@ -43,12 +43,13 @@ export function valuesWithin(graph: Graph, { stage, after }: Stretch): string[] 
   return names.slice(after === undefined ? 0 : names.indexOf(after) + 1, names.indexOf(stage) + 1);
 }
 
-export async function lookInside(graph: Graph, stretch: Stretch, found: Values, expected: Values, limits: Limits): Promise<Inside> {
+/** `outputs`: what was compared already. */
+export async function lookInside(graph: Graph, stretch: Stretch, found: Values, expected: Values, outputs: readonly Difference[], limits: Limits): Promise<Inside> {
   const wanted = await expected(valuesWithin(graph, stretch));
   const got = await found([...wanted.keys()]);
   const values = compareValues(graph, got, wanted, limits);
   const wrong = values.find((d) => !d.close);
-  const first = wrong && describeOperator(graph, wrong.name, values);
+  const first = wrong && describeOperator(graph, wrong.name, [...outputs, ...values]);
   return { ...stretch, values, vanished: values.some((d) => d.name === stretch.stage && d.close), ...(first ? { first } : {}) };
 }
 

@@ -1,6 +1,6 @@
 /** Attention: scale, cap, window, mask, biases, norms of queries and keys, and its rarer parts. */
 import type { Attention } from '../../../compiler/model.ts';
-import { alternative, eachAttention, eachPlainAttention, eachPosition, others, show, type AnyAttention } from './change.ts';
+import { alternative, eachAttention, eachPlainAttention, eachPosition, instead, others, show, type AnyAttention } from './change.ts';
 import type { Cause } from './types.ts';
 
 /** Widths that one might take the root of, and what they are called. */
@@ -18,7 +18,9 @@ const scale: Cause = {
   name: 'attention scale',
   alternatives: (model, scope) => {
     const names = ['head_dim', 'nope_dim + rope_dim', 'nope_dim', 'rope_dim', 'kv_rank + rope_dim', 'kv_heads * head_dim', 'value_dim', 'dim / heads', 'dim'];
-    const to = (text: string, value: (attention: AnyAttention, layer: number) => number | undefined) => alternative(text, eachAttention(model, scope, (attention, layer) => {
+    const now: string[] = [];
+    eachAttention(model, scope, (attention) => { now.push(show(attention.scale)); return attention; });
+    const to = (text: string, value: (attention: AnyAttention, layer: number) => number | undefined) => alternative(instead(text, now), eachAttention(model, scope, (attention, layer) => {
       const next = value(attention, layer.index);
       return next === undefined || near(attention.scale, next) ? attention : { ...attention, scale: next };
     }));
@@ -36,7 +38,10 @@ const scale: Cause = {
 
 const softcap: Cause = {
   name: 'softcap of the scores',
-  alternatives: (model, scope) => [
+  alternatives: (model, scope) => {
+    const caps: string[] = [];
+    eachAttention(model, scope, (a) => { caps.push(a.softcap === undefined ? 'none' : show(a.softcap)); return a; });
+    return [
     ...alternative('none', eachAttention(model, scope, (attention) => {
       const { softcap: cap, ...rest } = attention;
       return cap === undefined ? attention : rest as typeof attention;
@@ -44,8 +49,9 @@ const softcap: Cause = {
     // cap(x) * scale is a cap of c * scale behind the scale.
     ...alternative('before the scale in place of after it', eachAttention(model, scope, (a) => (a.softcap === undefined || a.scale === 1 ? a : { ...a, softcap: a.softcap * a.scale }))),
     ...alternative('after the scale in place of before it', eachAttention(model, scope, (a) => (a.softcap === undefined || a.scale === 1 ? a : { ...a, softcap: a.softcap / a.scale }))),
-    ...others([50, 30, 20, 15], (cap) => alternative(show(cap), eachAttention(model, scope, (a) => (a.softcap === cap ? a : { ...a, softcap: cap })))),
-  ],
+    ...others([50, 30, 20, 15], (cap) => alternative(instead(show(cap), caps), eachAttention(model, scope, (a) => (a.softcap === cap ? a : { ...a, softcap: cap })))),
+    ];
+  },
 };
 
 type Window = NonNullable<Attention['window']>;

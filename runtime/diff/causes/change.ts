@@ -14,6 +14,12 @@ export function others<V>(values: readonly V[], make: (value: V) => readonly Alt
   return [...new Set(values)].flatMap((value) => make(value));
 }
 
+/** `1e-5 in place of 1e-6`, where what is there now is the same in all places; `1e-5` where it is not. */
+export function instead(next: string, now: Iterable<string>): string {
+  const all = [...new Set(now)];
+  return all.length === 1 ? `${next} in place of ${all[0]}` : next;
+}
+
 /** A number as people write it. */
 export function show(x: number): string {
   return Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : String(Number(x.toPrecision(4)));

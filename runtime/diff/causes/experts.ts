@@ -15,8 +15,8 @@ const router: Cause = {
     const set = <K extends keyof Router>(key: K, value: Router[K], text: string): Alternative[] => to(text, (r) => (r[key] === value ? r : { ...r, [key]: value }));
     return [
       ...set('score', 'softmax', 'softmax in place of a sigmoid'), ...set('score', 'sigmoid', 'a sigmoid in place of softmax'),
-      ...set('order', 'score_then_topk', 'scores of all experts, then the best'), ...set('order', 'topk_then_score', 'the best experts, then scores among them'),
       ...set('normalize', true, 'weights that sum to 1'), ...set('normalize', false, 'weights as they are, not summing to 1'),
+      ...set('order', 'score_then_topk', 'scores of all experts, then the best'), ...set('order', 'topk_then_score', 'the best experts, then scores among them'),
       ...others([1, 2.5, 16], (value) => set('scale', value, `weights times ${show(value)}`)),
       ...set('selectionBias', true, 'with a bias of the choice'), ...set('selectionBias', false, 'without a bias of the choice'),
       ...set('bias', true, 'with a bias'), ...set('bias', false, 'without a bias'),

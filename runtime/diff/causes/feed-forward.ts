@@ -1,15 +1,19 @@
 /** Feed-forwards: activation, gate, biases, limits. */
 import type { Activation } from '../../../compiler/model.ts';
-import { alternative, eachFeedForward, others, show } from './change.ts';
+import { alternative, eachFeedForward, instead, others, show } from './change.ts';
 import type { Cause } from './types.ts';
 
 const names = ['silu', 'gelu', 'gelu_tanh', 'gelu_quick', 'relu', 'relu2', 'sigmoid', 'tanh', 'softplus', 'mish', 'identity'] as const;
 
 const activation: Cause = {
   name: 'activation',
-  alternatives: (model, scope) => [
+  alternatives: (model, scope) => {
+    const now: string[] = [];
+    eachFeedForward(model, scope, (ffn) => { now.push(`'${ffn.activation.name}'`); return ffn; });
+    return [
     ...names.map((name): Activation => ({ kind: 'builtin', name })), ...Object.keys(model.activations).map((name): Activation => ({ kind: 'custom', name })),
-  ].flatMap((value) => alternative(`'${value.name}'`, eachFeedForward(model, scope, (ffn) => (ffn.activation.kind === value.kind && ffn.activation.name === value.name ? ffn : { ...ffn, activation: value })))),
+  ].flatMap((value) => alternative(instead(`'${value.name}'`, now), eachFeedForward(model, scope, (ffn) => (ffn.activation.kind === value.kind && ffn.activation.name === value.name ? ffn : { ...ffn, activation: value }))));
+  },
 };
 
 const gate: Cause = {

@@ -1,6 +1,6 @@
 /** Norms: what is added to their weights, their kind and epsilon, and where they stand. */
 import type { Model, Norm, ResidualStep } from '../../../compiler/model.ts';
-import { alternative, eachNorm, eachStep, others, show, type NormRole } from './change.ts';
+import { alternative, eachNorm, eachStep, instead, others, type NormRole } from './change.ts';
 import type { Alternative, Cause, Scope, WeightChange } from './types.ts';
 
 const roles: readonly NormRole[] = [
@@ -39,8 +39,17 @@ const kind: Cause = {
 
 const eps: Cause = {
   name: 'epsilon of norms',
-  alternatives: (model, scope) => others([1e-5, 1e-6, 1e-12, 1e-8, 1e-7, 1e-3, 1e-4], (value) => everywhere(model, scope, show(value), (norm) => (norm.eps === value ? norm : { ...norm, eps: value }))),
+  alternatives: (model, scope) => {
+    const now: string[] = [];
+    eachNorm(model, scope, (norm) => { now.push(exponential(norm.eps)); return norm; });
+    return others([1e-5, 1e-6, 1e-12, 1e-8, 1e-7, 1e-3, 1e-4], (value) => everywhere(model, scope, instead(exponential(value), now), (norm) => (norm.eps === value ? norm : { ...norm, eps: value })));
+  },
 };
+
+/** 1e-5 */
+function exponential(x: number): string {
+  return x.toExponential().replace('e+0', '');
+}
 
 const absence: Cause = {
   name: 'norm',

@@ -1,6 +1,6 @@
 /** Rotary positions: how elements are paired, which of them rotate, and how fast. */
 import type { Rope } from '../../../compiler/model.ts';
-import { alternative, eachPosition, eachRope, others, show, type AnyAttention } from './change.ts';
+import { alternative, eachPosition, eachRope, instead, others, show, type AnyAttention } from './change.ts';
 import type { Cause } from './types.ts';
 
 /** Elements of a head that could rotate. */
@@ -24,8 +24,10 @@ const theta: Cause = {
   alternatives: (model, scope) => {
     const inUse = model.layers.flatMap((layer) => layer.steps.flatMap((step) => step.branches.flatMap(({ body }) =>
       ((body.kind === 'attention' || body.kind === 'mla') && body.position.kind === 'rope' ? [body.position.theta] : []))));
+    const now: string[] = [];
+    eachRope(model, scope, (rope) => { now.push(show(rope.theta)); return rope; });
     return others([...inUse, 1e4, 1e5, 1.5e5, 5e5, 1e6, 2e6, 5e6, 8e6, 1e7, 1e8, 1000, 100], (value) =>
-      alternative(show(value), eachRope(model, scope, (rope) => (rope.theta === value ? rope : { ...rope, theta: value }))));
+      alternative(instead(show(value), now), eachRope(model, scope, (rope) => (rope.theta === value ? rope : { ...rope, theta: value }))));
   },
 };
 
@@ -56,14 +58,14 @@ const scaling: Cause = {
       ('factor' in rope.scaling && rope.scaling.type !== 'linear' && rope.scaling.factor !== factor ? { ...rope, scaling: { ...rope.scaling, factor } } : rope)))),
     ...alternative('without the factors of frequencies that come with the weights', eachRope(model, scope, (rope) => {
       if (rope.frequencyFactors === undefined) return rope;
-      const { frequencyFactors, ...rest } = rope;
+      const { frequencyFactors: _, ...rest } = rope;
       return rest;
     })),
   ],
 };
 
 function withoutScales(scaling: Extract<Rope['scaling'], { type: 'yarn' }>): Rope['scaling'] {
-  const { mscale, mscaleAllDim, ...rest } = scaling;
+  const { mscale: _mscale, mscaleAllDim: _all, ...rest } = scaling;
   return rest;
 }
 
