@@ -85,7 +85,6 @@ describe('a fault', () => {
   it.each(faults)('%s (%s)', async (_what, checkpoint, fault, first, cause) => {
     const { first: found, report } = await diagnose(checkpoint, fault);
     const likely = report?.likely;
-    console.log(found, report?.before.nmse, report?.tried, report?.untried, JSON.stringify(likely?.changes), likely?.difference.nmse, likely?.next, likely?.alters, JSON.stringify(likely?.same), JSON.stringify(report?.nearest?.changes));
     expect(found ?? '').toBe(first);
     expect(likely?.changes.map((c) => `${c.cause}: ${c.text}`).join(' & ') ?? '').toContain(cause);
     if (likely) expect(likely.next).toBeUndefined();
