@@ -12,7 +12,7 @@ export interface WeightProvider {
   formatOf?(slot: string): WeightFormat;
   /**
    * Rows `from`..`to` of a slot, all axes but the last flattened into rows, as bytes in the form that `formatOf` names (f32 excepted).
-   * Little-endian, rows without gaps. For any range, in any order, the next before the last has come. `scratch`, if it has room, may hold the result: so that many parts take no
+   * Little-endian, rows without gaps. For any range, in any order. `scratch`, if it has room, may hold the result: so that many parts take no
    * more memory than one.
    */
   readStored?(slot: string, from: number, to: number, scratch?: Uint8Array): Promise<Uint8Array>;

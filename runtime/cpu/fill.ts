@@ -1,20 +1,19 @@
 /** Brings weights and constants into memory, those of products in block order; large ones by parts, so that no second copy of them is ever whole. */
+import { InternalError } from '../../compiler/diagnostics.ts';
 import type { WeightProvider } from '../backend.ts';
 import { blockRows, isPacked, storedBytes, storedElements, type Packed } from './layout.ts';
 import type { Packer } from './packer.ts';
 import type { MemoryMap, PlacedBuffer } from './place.ts';
-import { readAhead, type StoredPart } from './read-ahead.ts';
 
 /** f32 elements of a part, where nothing else is said. */
 const defaultPart = 4 * 1024 * 1024;
 
 export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, packer: Packer, part = defaultPart): Promise<void> {
-  const buffers = [...map.buffers.values()];
-  await fillPacked(buffers, weights, packer);
-  for (const placed of buffers) {
+  for (const placed of map.buffers.values()) {
     const { buffer, format } = placed;
     if (buffer.role === 'constant') fillConstant(memory, placed, buffer.data ?? []);
-    else if (buffer.role === 'weight' && !isPacked(format)) await fillWeight(memory, placed, weights, packer, part);
+    else if (buffer.role === 'weight' && isPacked(format)) await fillPacked(placed, format, weights, packer);
+    else if (buffer.role === 'weight') await fillWeight(memory, placed, weights, packer, part);
   }
   packer.clear();
 }
@@ -50,31 +49,22 @@ async function fillWeight(memory: WebAssembly.Memory, { buffer, address, format,
   for (let from = 0; from < rows; from += step) put(await weights.readRows(buffer.name, from, Math.min(rows, from + step)), from);
 }
 
-/** A part of a weight that stays as short as it is in its file, and where its blocks go. */
-interface PackedPart extends StoredPart {
-  readonly format: Packed;
-  readonly k: number;
-  readonly target: number;
-}
-
-function* partsOf({ buffer, address, capacity }: PlacedBuffer, format: Packed, packer: Packer): Generator<PackedPart> {
+/** A weight that stays as short as it is in its file: its rows come as they are stored, a part at a time, and go into their blocks. */
+async function fillPacked({ buffer, address, capacity }: PlacedBuffer, format: Packed, weights: WeightProvider, packer: Packer): Promise<void> {
+  if (!weights.readStored) throw new InternalError('cpu', `${buffer.name} is planned as ${format.packed}, which its provider does not have`);
   const rows = capacity[capacity.length - 2] ?? 1;
   const k = capacity[capacity.length - 1] ?? 1;
   const matrices = capacity.slice(0, -2).reduce((product, d) => product * d, 1);
+  const { staging } = packer;
   const step = packer.rowsOf(format, k);
   const block = storedBytes([blockRows, k], format);
   for (let m = 0; m < matrices; m++) {
     const matrix = address + m * storedBytes([rows, k], format);
     for (let from = 0; from < rows; from += step) {
-      yield { slot: buffer.name, from: m * rows + from, to: m * rows + Math.min(rows, from + step), format, k, target: matrix + (from / blockRows) * block };
+      const count = Math.min(step, rows - from);
+      const stored = await weights.readStored(buffer.name, m * rows + from, m * rows + from + count, staging);
+      if (stored.buffer !== staging.buffer || stored.byteOffset !== staging.byteOffset) staging.set(stored);
+      packer.pack(format, count, k, matrix + (from / blockRows) * block);
     }
   }
-}
-
-/** Weights that stay as short as they are in their file: their rows come as they are stored, a part at a time, and go into their blocks. */
-async function fillPacked(buffers: readonly PlacedBuffer[], weights: WeightProvider, packer: Packer): Promise<void> {
-  const parts = (function* (): Generator<PackedPart> {
-    for (const placed of buffers) if (placed.buffer.role === 'weight' && isPacked(placed.format)) yield* partsOf(placed, placed.format, packer);
-  })();
-  for await (const { part: { format, from, to, k, target }, piece } of readAhead(weights, parts, packer.pieces)) packer.pack(format, piece, to - from, k, target);
 }

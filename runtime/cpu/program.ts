@@ -52,7 +52,7 @@ interface KernelFunction extends Demand {
 }
 
 export const pageBytes = 65536;
-/** Most bytes of a piece of staging memory: what was read is still in the cache when it is packed. */
+/** Most bytes of staging memory: what was read is still in the cache when it is packed. */
 const mostStaging = 1024 * 1024;
 
 export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: number, features: Features, profile = false): Program {
@@ -105,7 +105,7 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
   module.export('announce', defineAnnounce(module, threads));
   const end = memory.end + sharedBytes + threads * scratchBytes;
   const staging = stagingOf(memory, end);
-  const pages = Math.ceil(Math.max(end, staging.address + 2 * staging.bytes) / pageBytes);
+  const pages = Math.ceil(Math.max(end, staging.address + staging.bytes) / pageBytes);
   const bytes = module.finish({ initial: pages, maximum: pages, shared: true });
   return { bytes, pages, staging, formats, kernelFunctions: known.size, barriers: meetings.size };
 }
@@ -113,10 +113,10 @@ export function writeProgram(plan: ExecutionPlan, memory: MemoryMap, threads: nu
 /** Weights that are packed. */
 const weightsOf = (memory: MemoryMap): readonly PlacedBuffer[] => [...memory.buffers.values()].filter((b) => b.buffer.role === 'weight' && b.format !== 'rows');
 
-/** Two pieces of the memory from where weights end to `end`, within bounds; of more than that only where a block of rows has no room. */
+/** Memory from where weights end to `end`, within bounds; beyond `end` only where a block of rows has no room. */
 function stagingOf(memory: MemoryMap, end: number): Staging {
   const least = Math.max(0, ...weightsOf(memory).map(({ format, capacity }) => blockRows * sourceBytes(format, capacity[capacity.length - 1] ?? 1)));
-  const room = Math.min(mostStaging, (end - memory.loaded) / 2);
+  const room = Math.min(mostStaging, end - memory.loaded);
   return { address: memory.loaded, bytes: Math.ceil(Math.max(least, room) / 64) * 64 };
 }
 

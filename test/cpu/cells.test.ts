@@ -32,10 +32,10 @@ describe.each(ways)('%s in %s', (format, order) => {
   test.each([1, 1e-5])('numbers of about %d are packed in WebAssembly to the same bytes, whatever was there before', async (size) => {
     const stored = randomBlocks(format, rows * k, generator(format), size);
     const { packer, memory, first } = await packerFor([{ packed: format, kind: order === 'quads' ? 'bytes' : 'words' }], formatBytes(format, [16, k]), 2);
-    packer.pieces[0].fill(0xff);
-    packer.pieces[0].set(stored);
+    packer.staging.fill(0xff);
+    packer.staging.set(stored);
     const target = new Uint8Array(memory.buffer, first, cellBytes(format, [rows, k]) + 64).fill(0xff);
-    packer.pack({ packed: format, kind: order === 'quads' ? 'bytes' : 'words' }, packer.pieces[0], rows, k, first);
+    packer.pack({ packed: format, kind: order === 'quads' ? 'bytes' : 'words' }, rows, k, first);
     const [packed, beyond] = [target.subarray(0, -64), target.subarray(-64)];
     expect(Buffer.compare(packed, packCells(format, order, stored, k))).toBe(0);
     expect([...beyond]).toEqual(new Array(64).fill(0xff));
@@ -48,8 +48,8 @@ test.each([2, 5])('%d threads pack what one does, piece after piece, also fewer 
   try {
     for (const rows of [403, 8, 33]) {
       const stored = randomBlocks('q6_K', rows * k, generator(`${rows}`));
-      packer.pieces[1].set(stored);
-      packer.pack(format, packer.pieces[1], rows, k, first);
+      packer.staging.set(stored);
+      packer.pack(format, rows, k, first);
       expect(Buffer.compare(new Uint8Array(memory.buffer, first, cellBytes('q6_K', [rows, k])), packCells('q6_K', 'quads', stored, k))).toBe(0);
     }
   } finally {

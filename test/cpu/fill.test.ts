@@ -28,7 +28,7 @@ describe('block order', () => {
     expect([...target.subarray(24, 36)]).toEqual([800, 900, 0, 0, 0, 0, 0, 0, 801, 901, 0, 0]);
   });
 
-  test.each(shapes)('%d rows of %d, by pieces of two blocks', async (rows, k) => {
+  test.each(shapes)('%d rows of %d, by parts of two blocks', async (rows, k) => {
     const { packer, memory, first } = await packerFor(['blocks'], 4 * k * 16, 2);
     const values = Float32Array.from({ length: rows * k }, (_, i) => i + 1);
     packer.packFloats(values, k, first);
@@ -37,26 +37,26 @@ describe('block order', () => {
 
   test.each(shapes)('%d rows of %d numbers of 16 bits', async (rows, k) => {
     const { packer, memory, first } = await packerFor(['blocks', { packed: 'f16' }], 2 * k * 64, 2);
-    const [piece] = packer.pieces;
-    const values = new Uint16Array(piece.fill(0xff).buffer, piece.byteOffset, rows * k).map((_, i) => 65535 - 3 * i);
-    new Uint16Array(piece.buffer, piece.byteOffset, rows * k).set(values);
-    packer.pack({ packed: 'bf16' }, piece, rows, k, first);
+    const { staging } = packer;
+    const values = new Uint16Array(staging.fill(0xff).buffer, staging.byteOffset, rows * k).map((_, i) => 65535 - 3 * i);
+    new Uint16Array(staging.buffer, staging.byteOffset, rows * k).set(values);
+    packer.pack({ packed: 'bf16' }, rows, k, first);
     expect([...new Uint16Array(memory.buffer, first, storedElements([rows, k], 'blocks'))]).toEqual(inBlocks(values, k));
   });
 
   test('what was in staging memory is gone afterwards', async () => {
     const { packer } = await packerFor(['blocks'], 1024, 1);
-    packer.pieces[1].fill(1);
+    packer.staging.fill(1);
     packer.packFloats(Float32Array.of(1, 2, 3), 1, 8192);
     packer.clear();
-    expect(packer.pieces.every((piece) => piece.every((byte) => byte === 0))).toBe(true);
+    expect(packer.staging.every((byte) => byte === 0)).toBe(true);
   });
 });
 
 /** The bytes of a weight w that a provider fills. */
-async function filled(shape: readonly number[], format: Format, provider: WeightProvider, piece: number, part?: number): Promise<Uint8Array> {
+async function filled(shape: readonly number[], format: Format, provider: WeightProvider, staging: number, part?: number): Promise<Uint8Array> {
   const bytes = storedBytes(shape, format);
-  const { packer, memory, first } = await packerFor(format === 'rows' ? [] : [format], piece, Math.ceil((4096 + 2 * piece + bytes) / 65536));
+  const { packer, memory, first } = await packerFor(format === 'rows' ? [] : [format], staging, Math.ceil((4096 + staging + bytes) / 65536));
   const placed: PlacedBuffer = { address: first, format, capacity: shape, buffer: { id: 0, role: 'weight', name: 'w', dtype: 'f32', shape } };
   await fillMemory(memory, { buffers: new Map([[0, placed]]), loaded: 0, end: 0 }, provider, packer, part);
   return new Uint8Array(memory.buffer, first, bytes).slice();

@@ -9,13 +9,13 @@ import { startTeam, type Team } from '../../runtime/cpu/workers.ts';
 export interface PackerInMemory {
   readonly packer: Packer;
   readonly memory: WebAssembly.Memory;
-  /** The first byte of memory beyond the pieces. */
+  /** The first byte of memory beyond staging memory. */
   readonly first: number;
   /** To be disposed of where there is more than one thread. */
   readonly team: Team;
 }
 
-/** Packs by pieces of `bytes` bytes. */
+/** Packs by `bytes` bytes of staging memory. */
 export async function packerFor(formats: readonly Format[], bytes: number, pages: number, threads = 1): Promise<PackerInMemory> {
   const builder = new ModuleBuilder();
   const barrier = defineBarrier(builder, threads);
@@ -30,5 +30,5 @@ export async function packerFor(formats: readonly Format[], bytes: number, pages
   const packer = new Packer(memory, instance, { address: 1024, bytes }, formats);
   const team = await startTeam(threads, module, memory);
   packer.threads = threads;
-  return { packer, memory, first: 1024 + 2 * bytes, team };
+  return { packer, memory, first: 1024 + bytes, team };
 }
