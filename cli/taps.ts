@@ -58,11 +58,11 @@ export function tapsJson(values: readonly TappedValue[]): Record<string, Omit<Ta
   return Object.fromEntries(values.map(({ name, dtype, shape, data }) => [name, { dtype, shape, ...summariseValue(data), values: data }]));
 }
 
-/** The values under their names, and the ids as `input_ids`. */
+/** The values under their names, which the metadata say are Peel's own (recordings number hidden states otherwise), and the ids as `input_ids`. */
 export async function saveTaps(file: string, model: LoadedModel, ids: readonly number[], values: readonly TappedValue[]): Promise<void> {
   const tensors = new Map<string, TensorData>([['input_ids', { shape: [ids.length], dtype: 'I32', data: Int32Array.from(ids) }]]);
   for (const { name, dtype, shape, data } of values) tensors.set(name, { shape, dtype: dtype === 'i32' ? 'I32' : 'F32', data });
-  await writeSafetensors(file, tensors, { model: model.name });
+  await writeSafetensors(file, tensors, { model: model.name, names: 'peel' });
 }
 
 /** Fails where --save has nothing to write, or a name that says another format. */

@@ -88,7 +88,7 @@ async function trace(path: string, flags: TraceFlags): Promise<ExitCode> {
     if (flags.save !== undefined) {
       const tensors = new Map<string, TensorData>([['input_ids', { shape: [ids.length], data: Int32Array.from(ids), dtype: 'I32' }]]);
       for (const [name, { shape, data, dtype }] of values) tensors.set(name, { shape, data, dtype: dtype === 'i32' ? 'I32' : 'F32' });
-      await writeSafetensors(flags.save, tensors, { model: model.name, device: report.device.description });
+      await writeSafetensors(flags.save, tensors, { model: model.name, device: report.device.description, names: 'peel' });
     }
     if (flags.html !== undefined) await writeWhole(flags.html, tracePage({ ...report, values }, basename(path)), { overwrite: true });
     if (flags.json) writeJson({ ok: true, ...quantisationResult(model.quantisation), ...report, values: Object.fromEntries([...values].map(([name, { shape }]) => [name, shape])) });

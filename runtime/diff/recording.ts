@@ -19,18 +19,24 @@ export interface Recording {
   read(name: string): Promise<Float32Array>;
 }
 
+/** A safetensors file, with what it says of itself. */
+type RecordingSource = TensorSource & { readonly metadata?: ReadonlyMap<string, string> };
+
 const known = new Set(['input_ids', 'generated', 'gen_logits']);
 
 /** Throws PeelError (exit code 11) for a file that holds nothing to compare with, or another number of layers. */
-export async function readRecording(source: TensorSource, file: string, layers: number, graph?: Graph): Promise<Recording> {
+export async function readRecording(source: RecordingSource, file: string, layers: number, graph?: Graph): Promise<Recording> {
   const tensors = [...source.tensors.keys()];
   const order = [...comparedOutputs(layers), ...(graph?.values ?? []).map((v) => v.name)];
+  // A file of values that Peel saved calls them as they are: its hidden.0 is behind layer 0.
+  const own = source.metadata?.get('names') === 'peel';
+  const nameOf = (tensor: string): string | undefined => (own ? order.find((value) => value === tensor) : outputName(tensor, layers) ?? (tensor.startsWith('hidden.') ? undefined : order.find((value) => value === tensor)));
   const recorded = new Map<string, string>();
   for (const name of tensors) {
-    const output = outputName(name, layers) ?? (name.startsWith('hidden.') ? undefined : order.find((value) => value === name));
+    const output = nameOf(name);
     if (output !== undefined && !recorded.has(output)) recorded.set(output, name);
   }
-  const beyond = tensors.filter((name) => /^hidden\.\d+$/.test(name) && outputName(name, layers) === undefined);
+  const beyond = tensors.filter((name) => /^hidden\.\d+$/.test(name) && nameOf(name) === undefined);
   const ids = source.tensors.get('input_ids');
   if (ids && ids.shape.length > 1 && (ids.shape[0] ?? 1) > 1) {
     throw weightError(weightProblem('E601', file, `has shape [${ids.shape.join(', ')}]: one sequence is compared at a time`, { tensor: 'input_ids' }));
@@ -43,7 +49,7 @@ export async function readRecording(source: TensorSource, file: string, layers: 
   return {
     file, ids: [...values],
     names: new Map([...new Set(order)].flatMap((name) => { const r = recorded.get(name); return r === undefined ? [] : [[name, r] as const]; })),
-    unknown: tensors.filter((name) => !known.has(name) && outputName(name, layers) === undefined && !recorded.has(name)),
+    unknown: tensors.filter((name) => !known.has(name) && nameOf(name) === undefined && !recorded.has(name)),
     read: (name) => readTensor(source, recorded.get(name) ?? name, file),
   };
 }
@@ -64,7 +70,7 @@ export async function fromRecording(recording: Recording, name: string, found: F
  * continuation (`generated`, `gen_logits`), and prefill with token-by-token decode. The model's plan must bring its outputs back; `more` names
  * recorded values that it brings back besides.
  */
-export async function compareWithRecording(session: Session, golden: TensorSource, file: string, limits: Limits | number, more?: Graph): Promise<ComparisonReport> {
+export async function compareWithRecording(session: Session, golden: RecordingSource, file: string, limits: Limits | number, more?: Graph): Promise<ComparisonReport> {
   const within = typeof limits === 'number' ? { tolerance: limits } : limits;
   const recording = await readRecording(golden, file, session.model.layers, more);
   const { ids } = recording;

@@ -29,6 +29,14 @@ describe('run --tap', () => {
     await saved.dispose();
   });
 
+  it('saves what diff takes as a recording: its hidden.0 is behind layer 0', async () => {
+    const file = path.join(folder.path, 'hidden.safetensors');
+    await peel('run', llama, '--ids', '3,1,4', '--tap', 'hidden.*', '--tap', 'logits', '--device', 'reference', '--save', file);
+    const ran = await peel('diff', llama, '--against', file, '--device', 'cpu', '--json');
+    const report = JSON.parse(ran.out) as { passed: boolean; outputs: { name: string }[] };
+    expect([ran.code, report.passed, report.outputs.map((o) => o.name)]).toEqual([0, true, ['hidden.0', 'hidden.1', 'hidden.2', 'logits']]);
+  });
+
   it('goes before text that is asked for, and works for models that write none', async () => {
     const [plain, tapped, encoder] = await Promise.all([
       peel('run', llama, '--ids', '3,1,4', '--max-tokens', '4', '--device', 'cpu', '--quiet'),
