@@ -1,5 +1,5 @@
 /** Writes GGUF files (version 3, little-endian), tensor data piece by piece: models of made-up weights for benchmarks. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { formatBytes, type WeightFormat } from '../compiler/formats.ts';
 
 export type GgufValue =
@@ -58,8 +58,8 @@ function putValue(bytes: Bytes, v: GgufValue): void {
   }
 }
 
-/** `data` gives a tensor's bytes in its format. Gives the file's size. */
-export function writeGguf(file: string, metadata: ReadonlyMap<string, GgufValue>, tensors: readonly GgufTensorSpec[], data: (tensor: GgufTensorSpec) => Uint8Array): number {
+/** `data` gives a tensor's bytes in its format; without it the file has a hole for all of them. Gives the file's size. */
+export function writeGguf(file: string, metadata: ReadonlyMap<string, GgufValue>, tensors: readonly GgufTensorSpec[], data?: (tensor: GgufTensorSpec) => Uint8Array): number {
   const head = new Bytes();
   head.u32(0x46554747); // GGUF
   head.u32(3);
@@ -84,8 +84,10 @@ export function writeGguf(file: string, metadata: ReadonlyMap<string, GgufValue>
       if (rest > 0) writeSync(out, padding, 0, rest);
     };
     put(head.done());
-    for (const tensor of tensors) put(data(tensor));
-    return aligned(head.length) + offset;
+    const size = aligned(head.length) + offset;
+    if (data) for (const tensor of tensors) put(data(tensor));
+    else ftruncateSync(out, size);
+    return size;
   } finally {
     closeSync(out);
   }

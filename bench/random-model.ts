@@ -17,10 +17,11 @@ export interface LlamaShape {
   readonly tied: boolean; readonly theta: number;
 }
 
-/** SmolLM2-135M's and TinyLlama-1.1B's. */
+/** SmolLM2-135M's, TinyLlama-1.1B's and Llama-3-70B's. */
 export const llamaShapes: Readonly<Record<string, LlamaShape>> = {
   '135m': { vocab: 49152, dim: 576, layers: 30, heads: 9, kvHeads: 3, hidden: 1536, tied: true, theta: 100000 },
   '1.1b': { vocab: 32000, dim: 2048, layers: 22, heads: 32, kvHeads: 4, hidden: 5632, tied: false, theta: 10000 },
+  '70b': { vocab: 128256, dim: 8192, layers: 80, heads: 64, kvHeads: 8, hidden: 28672, tied: false, theta: 500000 },
 };
 export const benchFormats = ['f32', 'q8_0', 'q4_0', 'q4_K'] as const;
 export type BenchFormat = (typeof benchFormats)[number];
@@ -110,6 +111,11 @@ export function writeRandomModel(file: string, shapeName: string, format: BenchF
   const size = writeGguf(`${file}.part`, metadataOf(shape, `random ${shapeName} ${format}`), tensorsOf(shape, format), data);
   renameSync(`${file}.part`, file);
   return size;
+}
+
+/** The same without numbers: the file is a head and a hole. For what reads heads alone. */
+export function writeHollowModel(file: string, shape: LlamaShape, format: BenchFormat): number {
+  return writeGguf(file, metadataOf(shape, `hollow ${format}`), tensorsOf(shape, format));
 }
 
 const [shapeName, format, file] = process.argv.slice(2);

@@ -61,6 +61,7 @@ export interface CommonFlags {
   readonly threads?: number;
   readonly context?: number;
   readonly exact?: boolean;
+  readonly force?: boolean;
 }
 
 export function modelOptions(command: Command): Command {
@@ -84,7 +85,7 @@ export function settingOption(command: Command): Command {
 }
 
 export function deviceOptions(command: Command, withDevice = true): Command {
-  if (withDevice) command.addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
+  if (withDevice) command.option('--force', 'load a model that takes more memory than is free').addOption(new Option('--device <name>', `${deviceNames.join(', ')}`).argParser(deviceName).default('auto', 'auto: a hardware GPU if there is one, else the CPU'));
   return command
     .option('--threads <n>', 'worker threads of the cpu backend', wholeNumber(1, 8))
     .option('--context <n>', 'most tokens of a sequence', wholeNumber(1, 1 << 24))
@@ -105,11 +106,11 @@ export function toModelOptions(path: string, flags: CommonFlags): ModelOptions {
 }
 
 /** `taps`: what the command shows of the model's inside; a spec's own taps are for those that show any. */
-export function toSessionOptions(flags: CommonFlags): { taps: readonly string[]; device?: DeviceName; threads?: number; context?: number; exact?: boolean; debug?: (text: string) => void } {
+export function toSessionOptions(flags: CommonFlags): { taps: readonly string[]; device?: DeviceName; threads?: number; context?: number; exact?: boolean; force?: boolean; debug?: (text: string) => void } {
   return {
     taps: [],
     ...(flags.device === undefined ? {} : { device: flags.device }), ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-    ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.exact === undefined ? {} : { exact: flags.exact }),
+    ...(flags.context === undefined ? {} : { context: flags.context }), ...(flags.exact === undefined ? {} : { exact: flags.exact }), ...(flags.force === undefined ? {} : { force: flags.force }),
     ...(process.env.PEEL_DEBUG ? { debug: (text: string): void => { process.stderr.write(`${text}\n`); } } : {}),
   };
 }

@@ -16,6 +16,11 @@ export interface WeightProvider {
    * more memory than one.
    */
   readStored?(slot: string, from: number, to: number, scratch?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Most bytes of memory that reading takes for a moment, what is read included, where up to `elements` elements of a slot are asked for at once, as f32 or as
+   * they are `stored`. For estimates, from headers alone; as much as what is read if absent.
+   */
+  bytesToRead?(slot: string, elements: number, stored: boolean): number;
 }
 
 export interface StepInput {

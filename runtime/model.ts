@@ -15,6 +15,10 @@ import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
 import type { Executor, StepInput, WeightProvider } from './backend.ts';
 import { openDevice, type DeviceOptions } from './device.ts';
+import { fitOf, fitReference, refuse, type Fit } from './fit/fit.ts';
+import type { Otherwise } from './fit/otherwise.ts';
+import { thisMachine, type MachineMemory } from './fit/machine.ts';
+import { asMemoryError } from './fit/out-of-memory.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
 import { referenceBackend } from './reference/executor.ts';
 import { firstNotFinite } from './reference/first-not-finite.ts';
@@ -72,6 +76,10 @@ export interface SessionOptions extends DeviceOptions {
   readonly taps?: readonly string[];
   /** Another graph of this model, such as one that names more values (compiler/lens.ts). */
   readonly graph?: Graph;
+  /** Load the model though it takes more memory than is free. What its device could never hold is refused all the same. */
+  readonly force?: boolean;
+  /** The memory that is free, in place of what this machine says. */
+  readonly machine?: MachineMemory;
   /** Passes to leave out. */
   readonly plan?: Pick<PlanOptions, 'fuse' | 'passes' | 'onGraphPass' | 'onPass'>;
 }
@@ -98,6 +106,21 @@ function contextOf(model: Model): { hard: number; trained: number | undefined } 
   return { hard: position?.kind === 'learned' ? position.rows : Infinity, trained: model.context };
 }
 
+/** What headers tell of the weights, of models that cannot be run as well. */
+interface WeightHeaders {
+  /** The form in which a slot comes without quantising. */
+  readonly stored: (slot: string) => WeightFormat;
+  readonly keep: readonly string[];
+  readonly weights: WeightProvider | undefined;
+  readonly unquantised: WeightProvider | undefined;
+}
+
+/** What `--quantize` takes, nearest to the exact weights first. */
+const bestFirst: readonly Quantisation[] = ['q8_0', 'q4_K', 'q4_0'];
+
+/** What this process has of memory. */
+const residentBytes = (): number => (typeof process === 'undefined' ? 0 : process.memoryUsage().rss);
+
 export class LoadedModel {
   private readonly sessions = new Set<Session>();
   private tokenizerPromise: Promise<Tokenizer> | undefined;
@@ -111,6 +134,7 @@ export class LoadedModel {
     /** What `quantize` does to which weights. */
     readonly quantisation: QuantisationChoice | undefined,
     private readonly provide: ((model: Model, slots: readonly WeightSlot[]) => WeightProvider | undefined) | undefined,
+    private readonly headers: WeightHeaders,
   ) {}
 
   /** Slots of this model, changed, from the same weights as they come; `undefined` where these do not have them all. */
@@ -168,6 +192,29 @@ export class LoadedModel {
     });
   }
 
+  /**
+   * What a plan of this model takes of memory, whether that is free, and what would fit if not; of the reference interpreter where there is no plan.
+   * Nothing of the weights is read but their headers. `resident`: what the process has at present; `later`: what it will have besides, such as a tokenizer.
+   */
+  async fit(plan: ExecutionPlan | undefined, options: SessionOptions = {}, process: { readonly resident: number; readonly later?: number } = { resident: residentBytes() }): Promise<Fit> {
+    const { weights } = this.headers;
+    const { resident, later = 0 } = process;
+    const machine = options.machine ?? await thisMachine();
+    const need = { weights, machine, resident, process: resident + later, quantised: () => this.quantised() };
+    return plan ? fitOf(plan, need) : fitReference(this.tapped(options).graph, this.capacity(options), need);
+  }
+
+  /** The weights with each `--quantize` that changes something. */
+  private quantised(): Map<Quantisation, Otherwise> {
+    const { stored, keep, unquantised } = this.headers;
+    return new Map(bestFirst.flatMap((wanted) => {
+      const { forms } = chooseQuantisation(this.graph, wanted, keep, stored);
+      if (forms.size === 0 || wanted === this.quantisation?.wanted) return [];
+      const formats = (slot: string): WeightFormat => { const form = forms.get(slot); return form === undefined ? stored(slot) : storedAs(form); };
+      return [[wanted, { formats, weights: unquantised && new QuantisingProvider(unquantised, this.graph.weights, forms) }]];
+    }));
+  }
+
   private sessionModel(tapped?: { readonly graph: Graph; readonly taps: readonly string[]; readonly kept?: readonly string[] }): SessionModel {
     const { model } = this;
     const key = lengthKey(model);
@@ -192,10 +239,11 @@ export class LoadedModel {
     let plan: ExecutionPlan | undefined;
     try {
       plan = backend && this.plan(backend.target, all);
+      refuse(await this.fit(plan, all), all.force === true);
       executor = backend && plan ? await backend.load(plan, this.weights, reason) : await referenceBackend.load(tapped.graph, this.weights, reason);
     } catch (error) {
       await backend?.dispose();
-      throw error;
+      throw await asMemoryError(error, `while ${this.name} was being loaded`);
     }
     const { profile } = executor;
     const session: Session = new Session({
@@ -342,14 +390,14 @@ export async function loadCompiled(located: Located, compiled: Compiled, options
       const recipes = new RecipeProvider(source, slots, (slot) => other.recipes?.(slot), located.weights ?? '');
       return recipes.check().length === 0 ? recipes : undefined;
     };
-    return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice, provide);
+    return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice, provide,
+      { stored, keep: options.keep ?? [], weights: given, unquantised: weights });
   };
   if (located.weights === undefined) return loaded(options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random), undefined);
   const provider = (source: TensorSource): WeightProvider => new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights ?? '');
   if (options.headersOnly) {
     // How weights are stored decides their kernels; where there are none to look at, a plan counts them as f32.
     const source = await openWeights(located.weights).catch((error: unknown) => { if (error instanceof PeelError) return undefined; throw error; });
-    await source?.prepare?.();
     return loaded(source && provider(source), source);
   }
   const source = await openWeights(located.weights);

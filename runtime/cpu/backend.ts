@@ -1,4 +1,5 @@
 /** The CPU backend: plans compiled to WebAssembly with SIMD, run by a team of threads on one shared memory. */
+import { bytes as byteText } from '../../compiler/print-plan.ts';
 import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import { kernelVariants } from '../../compiler/kernel-variants.ts';
 import { targets } from '../../compiler/targets.ts';
@@ -69,13 +70,13 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<PlanBa
 function allocate(pages: number, plan: ExecutionPlan): WebAssembly.Memory {
   const bytes = pages * pageBytes;
   const refuse = (code: string, message: string): never => {
-    throw new PeelError(ExitCode.device, [{ code, severity: 'error', path: '', message, hint: 'use a shorter context, or another device' }]);
+    throw new PeelError(ExitCode.device, [{ code, severity: 'error', path: '', message, hint: 'a shorter --context, --quantize, or another device' }]);
   };
-  if (pages > mostPages) refuse('E902', `${plan.model} needs ${bytes} bytes of memory, and WebAssembly has at most ${mostPages * pageBytes}`);
+  if (pages > mostPages) refuse('E902', `${plan.model} needs ${byteText(bytes)} in one WebAssembly memory, which has at most ${byteText(mostPages * pageBytes)}`);
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch {
-    return refuse('E903', `${plan.model} needs ${bytes} bytes of memory, which this machine does not give`);
+    return refuse('E903', `${plan.model} needs ${byteText(bytes)} in one WebAssembly memory, which this machine does not give: there is too little memory, or address space (ulimit -v)`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Brings weights and constants into memory, those of products in block order; large ones by parts, so that no second copy of them is ever whole. */
 import { InternalError } from '../../compiler/diagnostics.ts';
+import type { ExecutionPlan } from '../../compiler/plan.ts';
 import type { WeightProvider } from '../backend.ts';
 import { blockRows, isPacked, storedBytes, storedElements, type Packed } from './layout.ts';
 import type { Packer } from './packer.ts';
@@ -7,6 +8,22 @@ import type { MemoryMap, PlacedBuffer } from './place.ts';
 
 /** f32 elements of a part, where nothing else is said. */
 const defaultPart = 4 * 1024 * 1024;
+
+/**
+ * Bytes that are held for a moment beside the memory of the plan while its weights are brought there, from what `reading` says that reading takes: a
+ * piece of stored rows; of what comes as f32, the part that is packed and the one before it, which may not be collected yet.
+ */
+export function bytesToFill(plan: Pick<ExecutionPlan, 'buffers'>, reading: (slot: string, elements: number, stored: boolean) => number): number {
+  let most = 0;
+  for (const { role, name, shape, format = 'f32' } of plan.buffers) {
+    if (role !== 'weight') continue;
+    const sizes = shape.map(Number);
+    const count = sizes.reduce((a, b) => a * b, 1);
+    const part = Math.min(count, Math.max(defaultPart, count / (sizes[0] ?? 1)));
+    most = Math.max(most, format === 'f32' ? 2 * reading(name, part, false) : reading(name, Math.min(count, defaultPart / 4), true));
+  }
+  return most;
+}
 
 export async function fillMemory(memory: WebAssembly.Memory, map: MemoryMap, weights: WeightProvider, packer: Packer, part = defaultPart): Promise<void> {
   for (const placed of map.buffers.values()) {

@@ -1,4 +1,5 @@
 /** Decides where a plan's weights lie on the device: which are packed into matrices, and how what is too large for one binding is cut. */
+import { bytes as byteText } from '../../compiler/print-plan.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import { isQuantised } from '../../compiler/formats.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
@@ -93,6 +94,24 @@ export function layoutWeights(plan: ExecutionPlan, maxBinding: number): WeightLa
   return { matrices, plain, elements };
 }
 
+/** Bytes of all weights and constants on the device, as they are laid out. */
+export function layoutBytes(buffers: readonly Buffer[], { matrices, elements, plain }: WeightLayout): number {
+  let bytes = 0;
+  for (const matrix of matrices.values()) bytes += matrixBytes(matrix);
+  for (const b of buffers) if (elements.has(b.id) && !plain.has(b.id)) bytes += elementsBytes(b);
+  return bytes;
+}
+
+export function matrixBytes({ groups, rows, stride, format, words }: Matrix): number {
+  return words ? 4 * groups * formStart(words, rows) : groups * rows * stride * elementBytes(format === 'words' ? 'f32' : format);
+}
+
+export function elementsBytes(b: Buffer): number {
+  const { name, shape, format = 'f32' } = b;
+  if (!isQuantised(format)) return count(shape, name) * elementBytes(elementFormat(b));
+  return 4 * count(shape.slice(0, -1), name) * wordRow(format, count(shape.slice(-1), name)).words;
+}
+
 /** The first element of each piece of a buffer that is read element by element: whole rows, of a quantised one along its last axis. */
 function cutElements(b: Buffer, maxBinding: number): number[] {
   const { name, shape, format = 'f32' } = b;
@@ -113,7 +132,7 @@ function cut(total: number, bytes: number, step: number, maxBinding: number, nam
   const most = Math.floor(maxBinding / bytes / step) * step;
   if (total <= Math.floor(maxBinding / bytes)) return [{ from: 0, to: total }];
   if (most === 0) {
-    throw deviceError('E902', `weight ${name} has rows of ${bytes} bytes; this adapter binds at most ${maxBinding} bytes at once`, 'use --device cpu');
+    throw deviceError('E902', `weight ${name} has rows of ${byteText(bytes)}; this adapter binds at most ${byteText(maxBinding)} at once`, 'use --device cpu');
   }
   const pieces = Math.ceil(total / most);
   const each = Math.min(most, Math.ceil(total / pieces / step) * step);

@@ -1,4 +1,5 @@
 /** Device buffers of a plan: one for each slot that is not a weight or a constant, the uniforms, and the uploaded weights. */
+import { bytes as byteText } from '../../compiler/print-plan.ts';
 import { InternalError } from '../../compiler/diagnostics.ts';
 import type { BufferId } from '../../compiler/kernels/types.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
@@ -25,7 +26,7 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
       if (!held.some((b) => b && b.role !== 'weight' && b.role !== 'constant')) continue;
       const label = held.find((b) => b)?.name ?? `slot ${slot}`;
       if (bytes > plan.target.maxBindingBytes) {
-        throw deviceError('E902', `${label} needs ${bytes} bytes in one piece; this adapter binds at most ${plan.target.maxBindingBytes}`, 'a shorter --context, or --device cpu');
+        throw deviceError('E902', `${label} needs ${byteText(bytes)} in one piece, this adapter binds at most ${byteText(plan.target.maxBindingBytes)}`, 'a shorter --context, or --device cpu');
       }
       const buffer = await watch.guard(label, () => device.createBuffer({
         label, size: align(bytes), usage: BufferUsage.storage | BufferUsage.copySource | BufferUsage.copyDestination,

@@ -1,6 +1,7 @@
 /** Dawn in Node, from the npm package `webgpu`. The only file here that needs Node. */
 import { existsSync, readdirSync } from 'node:fs';
-import { describeAdapter, findAdapter, type AdapterReport } from './adapter.ts';
+import type { Target } from '../../compiler/plan.ts';
+import { chooseLimits, describeAdapter, findAdapter, targetOf, type AdapterReport } from './adapter.ts';
 import { WebGpuBackend, type WebGpuOptions } from './backend.ts';
 import { deviceError } from './errors.ts';
 import { withoutNativeOutput } from './native-output.ts';
@@ -72,5 +73,19 @@ export async function probeHardware(): Promise<{ readonly adapter?: AdapterRepor
     return report.software ? { reason: `the only WebGPU adapter, ${report.name}, is emulated in software` } : { adapter: report, reason: `${report.name} is a hardware GPU` };
   } finally {
     handle.release();
+  }
+}
+
+/** What may be assumed of this machine's GPU, from its adapter alone: no device is opened. Undefined where there is none but in software. */
+export async function hardwareTarget(): Promise<Target | undefined> {
+  if (!mayHaveHardwareGpu()) return undefined;
+  const handle = await openNodeGpu();
+  try {
+    const adapter = handle && await findAdapter(handle.gpu);
+    if (!adapter) return undefined;
+    const report = describeAdapter(adapter);
+    return report.software ? undefined : targetOf(report, chooseLimits(adapter), new Set(adapter.features), false);
+  } finally {
+    handle?.release();
   }
 }

@@ -4,7 +4,7 @@ import { isQuantised } from '../../compiler/formats.ts';
 import type { Buffer, BufferId } from '../../compiler/kernels/types.ts';
 import type { WeightProvider } from '../backend.ts';
 import type { DeviceWatch } from './errors.ts';
-import type { Matrix, WeightLayout } from './layout.ts';
+import { layoutBytes, matrixBytes, type Matrix, type WeightLayout } from './layout.ts';
 import { elementBytes, type ElementFormat } from './wgsl/halves.ts';
 import { elementFormat, type Part } from './wgsl/module.ts';
 import { BufferUsage } from './usage.ts';
@@ -44,6 +44,25 @@ export async function uploadWeights(watch: DeviceWatch, buffers: readonly Buffer
     throw error;
   }
   return { matrices, elements };
+}
+
+/**
+ * Bytes that are held for a moment while weights are uploaded, from what `reading` says that reading takes: what the driver has not copied yet, and the
+ * weights that are read whole to be packed into one matrix.
+ */
+export function bytesToUpload(buffers: readonly Buffer[], layout: WeightLayout, reading: (slot: string, elements: number, stored: boolean) => number): number {
+  const [piece, chunk] = [4 * CHUNK, 4 * CHUNK];
+  const whole = (b: Buffer): number => reading(b.name, elements(b.shape), (b.format ?? 'f32') !== 'f32');
+  const some = (b: Buffer): number => reading(b.name, Math.min(piece, elements(b.shape)), (b.format ?? 'f32') !== 'f32');
+  let most = 0;
+  for (const matrix of layout.matrices.values()) {
+    const { weights, words, stride } = matrix;
+    const packed = !words && !(weights.length === 1 && stride === Number(weights[0]?.shape.at(-1)));
+    const held = packed ? matrixBytes(matrix) + Math.max(...weights.map(whole)) : (words ? chunk : 0) + Math.max(...weights.map(some));
+    most = Math.max(most, held);
+  }
+  for (const b of buffers) if (b.role === 'weight' && layout.elements.has(b.id) && !layout.plain.has(b.id)) most = Math.max(most, isQuantised(b.format ?? 'f32') ? chunk + some(b) : whole(b));
+  return most + Math.min(FLIGHT + chunk, layoutBytes(buffers, layout));
 }
 
 /** Elements as they lie on the device; 16-bit forms as bits. */

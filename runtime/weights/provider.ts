@@ -89,12 +89,15 @@ function forOffsets(view: View, axes: number, visit: (offset: number) => void): 
   walk(0, view.offset);
 }
 
+/** Elements of a run from which on each is a read of its own. */
+const mostGathered = 4096;
+
 /** Copies a view into `target` (as many elements as the view has). Contiguous runs are read straight from the file. */
 async function readView(source: TensorSource, info: TensorInfo, view: View, target: Float32Array): Promise<void> {
   const { axes, run } = contiguousAxes(view);
   const runs = run === 0 ? 0 : target.length / run;
   // Many short runs would be many short reads: then the tensor is read whole and gathered from memory.
-  if (runs <= 1 || run >= 4096) {
+  if (runs <= 1 || run >= mostGathered) {
     const offsets: number[] = [];
     forOffsets(view, axes, (offset) => offsets.push(offset));
     for (const [i, offset] of offsets.entries()) await source.readInto(info, offset, target.subarray(i * run, (i + 1) * run));
@@ -239,6 +242,20 @@ export class RecipeProvider implements WeightProvider {
     const target = new Float32Array((to - from) * width);
     await this.source.readInto(piece.info, piece.view.offset + from * width, target);
     return target;
+  }
+
+  /** What is read itself; where it is no range of a file, the slot and the tensors that it is gathered from besides. */
+  bytesToRead(slot: string, elements: number, stored: boolean): number {
+    if (stored) return formatBytes(this.formatOf(slot), [elements]);
+    const known = this.slots.get(slot);
+    const plan = known && this.pieces(known);
+    if (!plan || 'problems' in plan) return 4 * elements;
+    const inRuns = ({ view }: Piece): boolean => contiguousAxes(view).axes === 0;
+    const gathered = plan.pieces.filter((piece) => contiguousAxes(piece.view).run < mostGathered && !inRuns(piece)).map(({ info }) => 4 * count(info.shape));
+    const perRow = plan.pieces.length > 1 && plan.pieces.length === (known.shape[0] ?? 1);
+    const [piece] = plan.pieces;
+    if (perRow || (plan.pieces.length === 1 && piece && inRuns(piece))) return 4 * elements + Math.max(0, ...gathered);
+    return 4 * count(known.shape) + Math.max(0, ...gathered);
   }
 
   /** The stored form, where all of the slot's tensors have the same and their rows are whole in the file; else f32. */

@@ -71,6 +71,16 @@ export class QuantisingProvider implements WeightProvider {
     return this.dequantised(slot, form, from * rows, to * rows);
   }
 
+  /** Two bands stay, quantised, while the f32 numbers of one are read. */
+  bytesToRead(slot: string, elements: number, stored: boolean): number {
+    const form = this.forms.get(slot);
+    const inner = (count: number, asStored: boolean): number => this.inner.bytesToRead?.(slot, count, asStored) ?? 4 * count;
+    if (form === undefined) return inner(elements, stored);
+    const whole = product(this.shapeOf(slot));
+    const band = this.inner.readRows ? Math.min(whole, bandBytes / 4) : whole;
+    return inner(band, false) + 2 * formatBytes(storedAs(form), [band]) + (stored ? formatBytes(storedAs(form), [elements]) : 4 * elements);
+  }
+
   private shapeOf(slot: string): readonly number[] {
     const known = this.slots.get(slot);
     if (!known) throw new InternalError('weights', `slot '${slot}' is not one of the graph's`);

@@ -17,6 +17,11 @@ export class RandomProvider implements WeightProvider {
   constructor(slots: readonly WeightSlot[], private readonly seed: number) {
     this.slots = new Map(slots.map((slot) => [slot.slot, slot]));
   }
+  /** All numbers of a slot are made at once. */
+  bytesToRead(slot: string): number {
+    return 4 * (this.slots.get(slot)?.shape ?? []).reduce((a, b) => a * b, 1);
+  }
+
   read(slot: string): Promise<Float32Array> {
     const shape = this.slots.get(slot)?.shape;
     if (!shape) throw new InternalError('weights', `slot '${slot}' is not one of the graph's`);

@@ -12,7 +12,7 @@ export interface TensorSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Elements `from`..`from + target.length` of a tensor, converted to f32, straight into `target`. */
   readInto(info: TensorInfo, from: number, target: Float32Array): Promise<void>;
-  /** Looks at the data of tensors whose form depends on it; to be called before `formatOf`. */
+  /** Looks at the data of tensors whose form depends on it; to be called before they are read. Until then `formatOf` takes what is likely. */
   prepare?(): Promise<void>;
   /** The form in which `readStored` gives the tensor; f32 where its elements have to be converted one by one. */
   formatOf(info: TensorInfo): WeightFormat;

@@ -155,7 +155,7 @@ class GgufFile implements GgufSource {
 
   formatOf(tensor: TensorInfo): WeightFormat {
     const info = this.own(tensor);
-    return info.dtype === 'MXFP4' && this.fitting.get(info.name) !== true ? 'f32' : ggmlBlock(info.dtype).kept;
+    return info.dtype === 'MXFP4' && this.fitting.get(info.name) === false ? 'f32' : ggmlBlock(info.dtype).kept;
   }
 
   async readStored(tensor: TensorInfo, from: number, count: number, target: Uint8Array): Promise<void> {

@@ -77,7 +77,8 @@ describe('what is kept', () => {
   });
 
   test('MXFP4 is where all its scales are f16, which takes a look at the data', async () => {
-    expect(source.formatOf(tensor('MXFP4'))).toBe('f32');
+    // Without one, which a plan goes without, what is likely.
+    expect(source.formatOf(tensor('MXFP4'))).toBe('q8_0');
     await source.prepare?.();
     expect(source.formatOf(tensor('MXFP4'))).toBe('f32');
   });
