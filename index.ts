@@ -4,6 +4,9 @@ export { compileSpec, type Compiled, type CompileInput } from './compiler/compil
 export { buildPlan, type PlanOptions } from './compiler/build-plan.ts';
 export { tapGraph, type Tapped } from './compiler/taps.ts';
 export type { ExecutionPlan, Target } from './compiler/plan.ts';
+export { summarise, type PlanSummary } from './compiler/plan-summary.ts';
+export { diffPlans, diffSummaries, type PlanDiff } from './compiler/plan-diff.ts';
+export { planDiffMarkdown, printPlanDiff } from './compiler/print-plan-diff.ts';
 export { targets } from './compiler/targets.ts';
 export { loadModel, type LoadedModel, type ModelOptions, type SessionOptions } from './runtime/model.ts';
 export { checkModel, type CheckResult } from './runtime/check.ts';

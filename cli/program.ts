@@ -36,6 +36,7 @@ Examples:
   $ peel chat ./SmolLM-135M-Instruct                a conversation
   $ peel check my-model.yaml                        everything that is wrong with a spec
   $ peel plan my-model.yaml --device cpu            its kernels, fusions and bytes
+  $ peel plan diff main:my-model.yaml my-model.yaml what changed since main, for a review
   $ peel diff ./llama --against golden.safetensors  compare with a recording
   $ peel trace nano-llama --prompt "To be"           what happens inside while it reads a text
   $ peel test                                       the graph tests in and under this folder

@@ -9,10 +9,11 @@ import { kernels } from './kernels.ts';
 import { activationBytes, peakBytes, stateBytes, weightBytes } from './memory.ts';
 import { operators } from './operators.ts';
 import { parameters } from './parameters.ts';
+import { plan } from './plan.ts';
 import { text } from './text.ts';
 import { valid } from './valid.ts';
 import { values } from './values.ts';
 
 export const expectations: readonly Expectation[] = [
-  valid, diagnostics, parameters, values, operators, weightBytes, stateBytes, activationBytes, peakBytes, flopsPerToken, kernels, fusions, agree, golden, text,
+  valid, diagnostics, parameters, values, operators, weightBytes, stateBytes, activationBytes, peakBytes, flopsPerToken, kernels, fusions, plan, agree, golden, text,
 ];
