@@ -50,11 +50,14 @@ function writeInside({ values, first, vanished, stage, after }: Inside, rounded:
 }
 
 function operatorLine({ name, operators, inputs, weights, location }: FirstOperator): string {
-  const made = inputs.map((input) => (input.nmse === undefined ? input.name : `${input.name} (NMSE ${short(input.nmse)})`));
   const at = location ? ` at ${location.file}:${location.line}:${location.column}` : '';
-  const from = [...made, ...weights].join(', ');
-  const known = inputs.some((input) => input.nmse !== undefined);
-  return `first wrong operator: ${name}${operators.length > 0 ? ` (${[...new Set(operators)].join(', ')})` : ''}${at}${from === '' ? '' : `, of ${from}${known ? ': what goes in agrees, what comes out does not' : ''}`}`;
+  const from = [...inputs.map((input) => `${input.name} (NMSE ${short(input.nmse)})`), ...some(weights)].join(', ');
+  return `first wrong operator: ${name}${operators.length > 0 ? ` (${some([...new Set(operators)]).join(', ')})` : ''}${at}${from === '' ? '' : `, of ${from}`}${inputs.length > 0 ? ': what goes in agrees, what comes out does not' : ''}`;
+}
+
+/** The first few of a list. */
+function some(list: readonly string[]): string[] {
+  return list.length <= 6 ? [...list] : [...list.slice(0, 5), `${list.length - 5} more`];
 }
 
 function writeCauses(report: CauseReport): void {

@@ -15,8 +15,8 @@ export interface FirstOperator {
   readonly name: string;
   /** The operators between its inputs and it, in the order of computation: `norm`, `linear`, `rope`. */
   readonly operators: readonly string[];
-  /** The values that it is made of, and how well they agree where they could be compared. */
-  readonly inputs: readonly { readonly name: string; readonly nmse?: number }[];
+  /** The values that it is made of, the nearest that could be compared, and how well they agree. */
+  readonly inputs: readonly { readonly name: string; readonly nmse: number }[];
   /** Weights that come in on the way. */
   readonly weights: readonly string[];
   readonly path?: string;
@@ -63,23 +63,23 @@ export function compareValues(graph: Graph, found: ReadonlyMap<string, Value>, e
 
 const silent: ReadonlySet<string> = new Set(['weight', 'constant', 'reshape', 'input']);
 
-/** What a value is made of: back from it to the nearest values that have names. */
+/** What a value is made of: back from it to the nearest values that were compared. */
 export function describeOperator(graph: Graph, name: string, compared: readonly Difference[]): FirstOperator | undefined {
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const names = new Map<NodeId, string[]>();
   for (const value of graph.values) names.set(value.node, [...(names.get(value.node) ?? []), value.name]);
   const node = nodes.get(graph.values.find((value) => value.name === name)?.node ?? -1);
   if (!node) return undefined;
+  const measured = new Map(compared.map((d) => [d.name, d]));
   const between = new Set<Node>();
   const inputs: string[] = [];
   const weights: string[] = [];
   const walk = (id: NodeId): void => {
     const here = nodes.get(id);
     if (!here || between.has(here)) return;
-    const known = names.get(id);
-    if (known && here !== node) {
-      // Of several names, one that was compared.
-      inputs.push(known.find((n) => compared.some((d) => d.name === n)) ?? known[0] ?? '');
+    const known = here === node ? undefined : names.get(id)?.find((n) => measured.has(n));
+    if (known !== undefined) {
+      inputs.push(known);
       return;
     }
     between.add(here);
@@ -90,6 +90,6 @@ export function describeOperator(graph: Graph, name: string, compared: readonly 
   const operators = graph.nodes.filter((n) => between.has(n) && !silent.has(n.operator.op)).map((n) => n.operator.op);
   return {
     name, operators, weights, ...(node.origin.path === undefined ? {} : { path: node.origin.path }),
-    inputs: [...new Set(inputs)].map((input) => { const d = compared.find((c) => c.name === input); return { name: input, ...(d ? { nmse: d.nmse } : {}) }; }),
+    inputs: [...new Set(inputs)].map((input) => ({ name: input, nmse: measured.get(input)?.nmse ?? NaN })),
   };
 }

@@ -56,6 +56,8 @@ const scaling: Cause = {
       (rope.scaling.type === 'none' || (rope.scaling.type === 'linear' && rope.scaling.factor !== factor) ? { ...rope, scaling: { type: 'linear', factor } } : rope)))),
     ...others([2, 4, 8, 16, 32, 40], (factor) => alternative(`factor ${factor}`, eachRope(model, scope, (rope) =>
       ('factor' in rope.scaling && rope.scaling.type !== 'linear' && rope.scaling.factor !== factor ? { ...rope, scaling: { ...rope.scaling, factor } } : rope)))),
+    ...others([8, 32], (factor) => alternative(`of the kind llama3, by ${factor}`, eachRope(model, scope, (rope) =>
+      (rope.scaling.type === 'none' ? { ...rope, scaling: { type: 'llama3', factor, lowFreqFactor: 1, highFreqFactor: 4, originalContext: 8192 } } : rope)))),
     ...alternative('without the factors of frequencies that come with the weights', eachRope(model, scope, (rope) => {
       if (rope.frequencyFactors === undefined) return rope;
       const { frequencyFactors: _, ...rest } = rope;

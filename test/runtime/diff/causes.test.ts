@@ -3,6 +3,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ParamValue } from '../../../compiler/model.ts';
+import { kernelPasses } from '../../../compiler/passes/index.ts';
+import type { KernelPass } from '../../../compiler/passes/types.ts';
+import { compareAgainst } from '../../../runtime/diff/against.ts';
 import { findCauses, type CauseReport } from '../../../runtime/diff/causes/find.ts';
 import { stretchOf } from '../../../runtime/diff/inside.ts';
 import { comparedOutputs } from '../../../runtime/diff/outputs.ts';
@@ -78,6 +81,10 @@ const faults: readonly (readonly [what: string, checkpoint: string, fault: Fault
   ['the scale of logits missing', 'granite', { set: { logits_divisor: 1 } }, 'logits', 'output: logits times '],
   ['a softcap of the logits missing', 'gemma2', { set: { logit_cap: null } }, 'logits', 'output: logits with a softcap of '],
   ['weights of experts that do not sum to 1', 'mixtral', { spec: 'extends: mixtral\nlayers: { residual: [{ id: ffn, moe: { router: { normalize: false } } }] }' }, 'hidden.0', 'router of the experts: weights that sum to 1'],
+  ['a fused tensor cut otherwise', 'gpt2', { spec: 'extends: gpt2\nweights: { huggingface: { tensors: { "layers.attention.{q,k,v}": { name: "h.{i}.attn.c_attn", transpose: true, unpack: { outer: heads, parts: { q: head_dim, k: head_dim, v: head_dim } } } } } }' },
+    'hidden.0', 'fused tensor: its parts one after the other'],
+  ['a pairing in latent attention', 'deepseek_v3', { set: { interleave: false } }, 'hidden.0', 'rotary pairing: \'interleaved\' in place of \'half\''],
+  ['two faults at once', 'llama', { set: { rope_pairing: 'interleaved', activation: 'gelu' } }, 'hidden.0', 'rotary pairing: \'half\' in place of \'interleaved\' & activation: \'silu\' in place of \'gelu\''],
   ['one expert too few', 'mixtral', { set: { top_k: 1 } }, 'hidden.0', 'experts: one more'],
 ];
 
@@ -88,5 +95,32 @@ describe('a fault', () => {
     expect(found ?? '').toBe(first);
     expect(likely?.changes.map((c) => `${c.cause}: ${c.text}`).join(' & ') ?? '').toContain(cause);
     if (likely) expect(likely.next).toBeUndefined();
+  });
+
+  it('of one layer leaves the next one to be found', async () => {
+    const { first, report } = await diagnose('gemma2', { spec: `extends: gemma2\n${attention('{ window: { when: "i % 2 == 1" } }')}` });
+    expect(first).toBe('hidden.0');
+    expect(report?.likely).toMatchObject({ changes: [{ cause: 'attention window', text: 'sliding, 9 tokens, as in other layers' }], next: 'hidden.1', alters: 'layers.0.attention.probs' });
+  });
+
+  it('that nothing explains is said to be none of those tried', async () => {
+    const { first, report } = await diagnose('llama', { set: { rope_theta: 5000, eps: 0.5, activation: 'relu', rope_pairing: 'interleaved' } });
+    expect(first).toBe('hidden.0');
+    expect(report?.likely).toBeUndefined();
+    expect(report?.tried).toBeGreaterThan(100);
+  });
+
+  it('of the device, not of the spec, is told from the others', async () => {
+    const checkpoint = path.join(goldenFolder, 'llama');
+    const model = await loadModel({ path: checkpoint });
+    const source = await openSafetensors(path.join(checkpoint, 'golden.safetensors'));
+    const passes = kernelPasses.map((pass): KernelPass => (pass.name !== 'attention' ? pass : { ...pass, run: (before, context) => {
+      const after = pass.run(before, context);
+      return { ...after, kernels: after.kernels.map((kernel) => (kernel.kind === 'attention' ? { ...kernel, mask: { causal: false } } : kernel)) };
+    } }));
+    const report = await compareAgainst(model, source, 'golden.safetensors', { device: 'cpu', threads: 1, context: 64, logitRows: 64, plan: { passes } }, { tolerance: 1e-4 });
+    expect(report).toMatchObject({ passed: false, firstDivergence: 'hidden.0', causes: { agrees: true } });
+    await source.dispose();
+    await model.dispose();
   });
 });
