@@ -22,7 +22,8 @@ export async function createMemory(watch: DeviceWatch, plan: ExecutionPlan, weig
     const slotOf = new Map(plan.placements.map((p) => [p.buffer, p.slot]));
     const slots = new Map<number, GPUBuffer>();
     for (const { slot, bytes } of plan.slots) {
-      const held = plan.placements.filter((p) => p.slot === slot).map((p) => roles.get(p.buffer));
+      // The largest first: it is what the slot's size comes from.
+      const held = plan.placements.filter((p) => p.slot === slot).sort((a, b) => b.bytes - a.bytes).map((p) => roles.get(p.buffer));
       if (!held.some((b) => b && b.role !== 'weight' && b.role !== 'constant')) continue;
       const label = held.find((b) => b)?.name ?? `slot ${slot}`;
       if (bytes > plan.target.maxBindingBytes) {

@@ -60,7 +60,7 @@ it('graph --values lists the names, layers folded', async () => {
   expect(out).toMatch(/^logits +f32\[R, 160\]$/m);
 });
 
-describe('what can be wrong', () => {
+describe.concurrent('what can be wrong', () => {
   it.each([
     ['a name of another library', ['--tap', 'layers.0.self_attn.q_proj'], 2, /^E030 \/taps no value of the model fits `layers.0.self_attn.q_proj`; did you mean `layers.0.attention.q`\?\n$/],
     ['no pattern', ['--tap'], 2, /--tap.*A pattern of names was expected, found --device/],
