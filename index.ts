@@ -23,3 +23,5 @@ export { bitsPerByte, type Evaluation } from './runtime/evaluate.ts';
 export { compareWithRecording } from './runtime/diff/recording.ts';
 export { type ComparisonReport } from './runtime/diff/report.ts';
 export { compareSessions } from './runtime/diff/sessions.ts';
+export { traceModel, type Trace, type TraceOptions } from './runtime/trace/trace.ts';
+export { tracePage } from './runtime/trace/page/page.ts';

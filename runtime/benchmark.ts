@@ -54,7 +54,7 @@ function kernelKinds(plan: ExecutionPlan): { kind: string; count: number }[] {
 }
 
 /** Ids without meaning that differ from round to round. */
-const promptIds = (count: number, vocab: number, round: number): number[] => Array.from({ length: count }, (_, i) => (i * 37 + round * 101 + 3) % vocab);
+export const promptIds = (count: number, vocab: number, round: number): number[] => Array.from({ length: count }, (_, i) => (i * 37 + round * 101 + 3) % vocab);
 
 /** Times a model on a device. Sessions that the model has besides share the machine: have none. */
 export async function benchmark(model: LoadedModel, options: BenchmarkOptions = {}): Promise<Benchmark> {

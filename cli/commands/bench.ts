@@ -1,17 +1,20 @@
 /** peel bench: how fast a model runs here. */
 import { Command } from 'commander';
 import { ExitCode } from '../../compiler/diagnostics.ts';
-import { benchmark, type Benchmark, type Times } from '../../runtime/benchmark.ts';
+import { benchmark, promptIds, type Benchmark, type Times } from '../../runtime/benchmark.ts';
 import { loadModel } from '../../runtime/model.ts';
+import { timeKernels } from '../../runtime/trace/kernels.ts';
 import { bytes, line, note, noteQuantisation, quantisationResult, writeJson } from '../output.ts';
 import { deviceOptions, modelOptions, quantiseOptions, toModelOptions, toSessionOptions, wholeNumber, type CommonFlags } from '../options.ts';
 import type { Finish } from '../program.ts';
 import { progress } from '../progress.ts';
+import { kernelLines } from '../trace/kernel-lines.ts';
 
 interface BenchFlags extends CommonFlags {
   readonly prompt: number;
   readonly decode: number;
   readonly rounds: number;
+  readonly kernels?: boolean;
 }
 
 export function benchCommand(finish: Finish): Command {
@@ -19,7 +22,8 @@ export function benchCommand(finish: Finish): Command {
   quantiseOptions(modelOptions(command))
     .option('--prompt <n>', 'tokens of a prompt', wholeNumber(1, 1 << 20), 128)
     .option('--decode <n>', 'tokens written in a round', wholeNumber(1, 1 << 20), 32)
-    .option('--rounds <n>', 'measured rounds, after one that warms up', wholeNumber(1, 1000), 5);
+    .option('--rounds <n>', 'measured rounds, after one that warms up', wholeNumber(1, 1000), 5)
+    .option('--kernels', 'how long each kernel takes too, for the prompt and for one token behind it');
   return deviceOptions(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', `
@@ -29,6 +33,7 @@ Compare runs that were made in turn: a busy machine changes from minute to minut
 Examples:
   $ peel bench model.gguf
   $ peel bench model.gguf --threads 1 --prompt 512 --context 1024
+  $ peel bench model.gguf --kernels
   $ peel bench llama --random --set dim=576 --quantize q4_0`)
     .action(async (path: string, flags: BenchFlags) => finish(await bench(path, flags)));
 }
@@ -45,10 +50,12 @@ async function bench(path: string, flags: BenchFlags): Promise<ExitCode> {
       onProgress: (done, total) => { bar.update(done, total); },
     });
     bar.stop();
-    if (flags.json) writeJson({ ok: true, model: model.name, openMs: opened, ...quantisationResult(model.quantisation), ...result });
+    const times = flags.kernels ? await timeKernels(model, promptIds(flags.prompt, model.model.embeddings.token.rows, 1), { ...session, repetitions: flags.rounds }) : undefined;
+    if (flags.json) writeJson({ ok: true, model: model.name, openMs: opened, ...quantisationResult(model.quantisation), ...result, ...(times ? { kernelTimes: times } : {}) });
     else {
       show(model.name, opened, result);
       noteQuantisation(model.quantisation);
+      if (times) for (const text of kernelLines(times)) line(text);
     }
     return ExitCode.done;
   } finally {

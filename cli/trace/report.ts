@@ -1,10 +1,11 @@
 /** A trace as text, up to 120 columns wide. */
-import type { KernelReport, StepTiming } from '../../runtime/trace/kernels.ts';
 import type { BranchTrace, StepTrace } from '../../runtime/trace/layers.ts';
 import type { LensLayer } from '../../runtime/trace/lens.ts';
 import type { Entropy, Extreme } from '../../runtime/trace/measures.ts';
 import type { Trace } from '../../runtime/trace/trace.ts';
-import { bytes, short, table } from '../output.ts';
+import { short, table } from '../output.ts';
+import { kernelLines } from './kernel-lines.ts';
+import { cut, percent } from './text.ts';
 
 const width = 120;
 /** More heads than this have no numbers of their own. */
@@ -20,9 +21,6 @@ export function traceReport(trace: Trace): string[] {
     ...streamLines(trace), ...entropyLines(trace), ...expertLines(trace), ...lensLines(trace), ...(trace.kernels ? kernelLines(trace.kernels) : []),
   ];
 }
-
-const cut = (text: string, most: number): string => ([...text].length > most ? `${[...text].slice(0, most - 1).join('')}…` : text);
-const percent = (x: number): string => (Number.isNaN(x) ? 'NaN' : x > 0 && x < 0.005 ? '<1' : x < 1 && x >= 0.995 ? '>99' : String(Math.round(100 * x)));
 
 /** Words with bars between them, in lines. */
 function wrapped(head: string, words: readonly string[]): string[] {
@@ -97,30 +95,4 @@ function lensLines({ lens, tokens }: Trace): string[] {
   const room = Math.max(8, Math.floor((width - 7) / Math.max(1, count)) - 8);
   const row = ({ layer, guesses }: LensLayer): (string | number)[] => [layer, ...(guesses[last] ?? []).map(({ text, probability }) => `${percent(probability).padStart(3)}% ${cut(text, room)}`)];
   return ['', `logit lens: what follows "${cut(tokens[last]?.text ?? '', 40)}", the last token, if the model stopped after a layer`, ...table(['layer', ...Array.from({ length: count }, (_, n) => (n === 0 ? 'most likely' : ''))], lens.map(row))];
-}
-
-function kernelLines({ how, repetitions, prompt, token, bandwidth }: KernelReport): string[] {
-  const milliseconds = (x: number): string => (x >= 100 ? x.toFixed(0) : x >= 1 ? x.toFixed(2) : x.toFixed(3));
-  const describe = (what: string, { step, kernels }: StepTiming): string => `${what}: ${milliseconds(step)} ms, its kernels ${milliseconds(kernels)} ms`;
-  const rate = (size: number | undefined, time: number): number => (size === undefined || time === 0 ? NaN : (size / time) * 1000);
-  const speed = (x: number): string => (Number.isNaN(x) ? '' : (x / 1e9).toFixed(x >= 1e11 ? 0 : x >= 1e9 ? 1 : 2));
-  const withBytes = prompt.rows.some((row) => row.bytes !== undefined);
-  const main = token ?? prompt;
-  const rows = prompt.rows.map((row, n) => {
-    const one = token?.rows[n];
-    const shown = main.rows[n] ?? row;
-    const moved = rate(shown.bytes, shown.milliseconds);
-    return [
-      row.kind, cut(row.label, 28), row.layers === '' ? '' : cut(row.layers, 12), cut(row.shape, withBytes ? 26 : 40), milliseconds(row.milliseconds), percent(row.milliseconds / prompt.kernels),
-      ...(token && one ? [milliseconds(one.milliseconds), percent(one.milliseconds / token.kernels)] : []),
-      ...(withBytes ? [bytes(shown.bytes ?? 0), speed(moved), ...(bandwidth ? [percent(moved / bandwidth.bytesPerSecond)] : [])] : []),
-    ];
-  });
-  const head = ['kernel', 'label', 'layers', 'shape', 'prompt', '%', ...(token ? ['token', '%'] : []), ...(withBytes ? ['bytes', 'GB/s', ...(bandwidth ? ['% read'] : [])] : [])];
-  return [
-    '', `kernels, in ms: ${[describe(`prompt of ${prompt.tokens}`, prompt), ...(token ? [describe(`one token after ${token.past}`, token)] : [])].join('; ')}`,
-    `${repetitions === 1 ? 'one measurement' : `medians of ${repetitions}`}: ${how}`,
-    ...(withBytes ? [`bytes and GB/s of the ${token ? 'token' : 'prompt'}${bandwidth ? `; % read: of the ${speed(bandwidth.bytesPerSecond)} GB/s that ${bandwidth.threads === 1 ? 'one thread reads' : `${bandwidth.threads} threads read`}, more where a cache holds them` : ''}`] : []),
-    ...table(head, rows),
-  ];
 }

@@ -39,7 +39,7 @@ export function tracePage(trace: Trace, title = trace.model): string {
 </header>
 <section>
 <h2>${tokens.length} ${tokens.length === 1 ? 'token' : 'tokens'}</h2>
-<p>Choose one: the lens, the attention maps and the experts show it.</p>
+<p>Choose one: what is below shows it.</p>
 <div class="tokens" id="tokens"></div>
 </section>
 ${sections(trace, data).join('\n')}
