@@ -118,14 +118,16 @@ function sectionChanges(a: readonly KernelSection[], b: readonly KernelSection[]
   for (const { where, layers, ...pair } of pairs.sort((x, y) => x.place - y.place)) {
     const [old, now] = [pair.before?.kernels ?? [], pair.after?.kernels ?? []];
     const order = orderNow(old, now);
-    [...kernelChanges(old, now), ...(order ? [order] : [])].forEach((change, n, all) => {
+    const times = new Map<string, number>();
+    for (const change of [...kernelChanges(old, now), ...(order ? [order] : [])]) {
       const text = JSON.stringify(change);
-      const same = all.slice(0, n).filter((other) => JSON.stringify(other) === text).length;
+      const same = times.get(text) ?? 0;
+      times.set(text, same + 1);
       const key = `${layers.length === 0 ? where : ''} ${same} ${text}`;
       const group = joined.get(key) ?? { where, layers: [], change };
       joined.set(key, group);
       group.layers.push(...layers);
-    });
+    }
   }
   const sections = new Map<string, SectionChange>();
   for (const group of joined.values()) {

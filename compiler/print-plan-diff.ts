@@ -13,8 +13,9 @@ interface Block { readonly title: string; readonly lines: readonly Line[] }
 
 /** Totals that stand for others, or follow from them: not in the short table. */
 const minor: ReadonlySet<string> = new Set(['activations unshared', 'shared slots', 'largest slot', 'nests', 'products', 'attentions', 'topk', 'argmax']);
-/** A comment on GitHub has at most 65,536 characters. */
-const MOST_LINES = 120;
+/** Most lines of a folded part in Markdown, and characters of a line: a comment on GitHub has at most 65,536, in six parts. */
+const MOST_LINES = 60, LONGEST = 170;
+/** Most characters of an expression. */
 const WIDEST = 150;
 
 export function printPlanDiff(diff: PlanDiff, names: SideNames): string {
@@ -45,7 +46,7 @@ export function planDiffMarkdown(diff: PlanDiff, names: SideNames): string {
 
 /** Of a diff on GitHub, lines with `!` are marked as changed. */
 function foldedLines({ lines }: Block): string[] {
-  const shown = lines.slice(0, MOST_LINES).map(({ sign, text }) => `${sign === '~' ? '!' : sign} ${text}`.trimEnd());
+  const shown = lines.slice(0, MOST_LINES).map(({ sign, text }) => `${sign === '~' ? '!' : sign} ${text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text}`.trimEnd());
   return lines.length > MOST_LINES ? [...shown, `  … and ${lines.length - MOST_LINES} more lines, which \`peel plan diff\` prints`] : shown;
 }
 

@@ -129,6 +129,19 @@ describe('many layers', () => {
   });
 });
 
+it('Markdown stays within what a comment may hold', () => {
+  const { summary } = planned();
+  const many = (word: string): PlanSummary => ({
+    ...summary, params: Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`${word}_${n}`, 'x'.repeat(1000)])),
+    fusions: Array.from({ length: 500 }, (_, n) => ({ pass: 'inline', fired: true, origin: `${word}.${n}`, reason: 'y'.repeat(300), layers: [] })),
+    buffers: (['weight', 'state'] as const).flatMap((role) => Array.from({ length: 500 }, (_, n) => ({ role, name: `${word}.${n}.${'z'.repeat(300)}`, type: 'f32[1]', bytes: 4, layers: [] }))),
+    sections: [{ where: 'all', layers: [], kernels: Array.from({ length: 500 }, (_, n) => ({ kind: 'nest' as const, label: `${word}.${n}`, shape: 'over [T]', flops: 1, bytes: 1, code: 'v'.repeat(2000) })) }],
+  });
+  const text = planDiffMarkdown(diffSummaries(many('old'), many('new')), names);
+  expect(text.length).toBeLessThan(65_536);
+  expect(text).toContain('… and 940 more lines, which `peel plan diff` prints');
+});
+
 describe('as text', () => {
   const changed = (set: Readonly<Record<string, ParamValue>>, markdown = false): string => {
     const diff = diffSummaries(planned().summary, planned(set).summary);
