@@ -5,7 +5,7 @@ import type { BetweenReport } from '../runtime/diff/between.ts';
 import type { CauseReport, LikelyCause } from '../runtime/diff/causes/find.ts';
 import type { FirstOperator, Inside } from '../runtime/diff/inside.ts';
 import type { PassBlame } from '../runtime/diff/passes.ts';
-import type { ComparisonReport, Difference } from '../runtime/diff/report.ts';
+import { isRounding, type ComparisonReport, type Difference } from '../runtime/diff/report.ts';
 
 /** One row a value: how far it is from what was expected, and where most. */
 export function differences(rows: readonly Difference[]): string[] {
@@ -92,6 +92,7 @@ function writePass(pass: PassBlame): void {
 
 function writeVerdict(report: ComparisonReport): void {
   const limit = report.nmse === undefined ? `${report.tolerance}` : `an NMSE of ${report.nmse}`;
+  if (isRounding(report)) line(`no value differs by more than rounding does (NMSE ${short(Math.max(...report.outputs.map((d) => d.nmse)))}): is the --tolerance too small for numbers of this size?`);
   line(report.passed ? `passed: within ${limit}` : `FAILED: beyond ${limit}`);
 }
 

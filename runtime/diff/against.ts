@@ -6,7 +6,7 @@ import { findCauses, type CauseReport } from './causes/find.ts';
 import { lookInside, stretchOf, type Inside } from './inside.ts';
 import { comparedOutputs } from './outputs.ts';
 import { compareWithRecording, readRecording, type Recording } from './recording.ts';
-import type { ComparisonReport, Limits } from './report.ts';
+import { isRounding, type ComparisonReport, type Limits } from './report.ts';
 import { sessionValues, type Value } from './values.ts';
 
 export interface AgainstReport extends ComparisonReport {
@@ -39,7 +39,7 @@ export async function compareAgainst(model: LoadedModel, source: TensorSource, f
   }
   const report: AgainstReport = { ...compared, device, unknown: recording.unknown };
   const stage = compared.firstDivergence;
-  if (compared.passed || stage === undefined || !graph.values.some(({ name }) => name === stage)) return report;
+  if (compared.passed || isRounding(compared) || stage === undefined || !graph.values.some(({ name }) => name === stage)) return report;
 
   const stretch = stretchOf(compared.outputs, stage);
   const inside = await lookInside(graph, stretch, sessionValues(model, session, recording.ids), (names) => recordedValues(recording, names), compared.outputs, options);

@@ -16,6 +16,8 @@ export interface Measures {
   readonly maxAbs: number;
   /** Largest |found - expected| / |expected| of the elements that are at least a hundredth of `rms`; NaN as `maxAbs`. */
   readonly maxRel: number;
+  /** Largest |found - expected| / (rms + |expected|): an element is held to its own size where that is large, else to that of all. NaN as `maxAbs`. */
+  readonly maxScaled: number;
   /** sum (found - expected)^2 / sum expected^2. */
   readonly nmse: number;
   /** Cosine of the angle between the two; 1 where both are zero. */
@@ -28,6 +30,9 @@ export interface Measures {
   readonly firstNotFinite?: Element;
 }
 
+/** Below this root mean square, values are measured as if they had it: nothing is equal relative to nothing. */
+const smallest = 1e-3;
+
 /** `shape`: of both, row-major. Equal infinities are equal. */
 export function measure(found: ArrayLike<number>, expected: ArrayLike<number>, shape?: readonly number[]): Measures {
   const elements = expected.length;
@@ -35,7 +40,7 @@ export function measure(found: ArrayLike<number>, expected: ArrayLike<number>, s
   for (let i = 0; i < elements; i++) power += finite(expected[i]) ** 2;
   const rms = Math.sqrt(power / Math.max(1, elements));
 
-  let maxAbs = 0, maxRel = 0, error = 0, dot = 0, size = 0;
+  let maxAbs = 0, maxRel = 0, maxScaled = 0, error = 0, dot = 0, size = 0;
   let worst = -1, notFinite = -1;
   for (let i = 0; i < elements; i++) {
     const got = found[i] ?? NaN, want = expected[i] ?? NaN;
@@ -47,14 +52,15 @@ export function measure(found: ArrayLike<number>, expected: ArrayLike<number>, s
     size += got * got;
     if (Number.isNaN(maxAbs)) continue;
     if (Number.isNaN(delta) || delta > maxAbs) { maxAbs = delta; worst = i; }
+    maxScaled = Math.max(maxScaled, delta / (Math.max(smallest, rms) + Math.abs(want)));
     const relative = delta / Math.abs(want);
     if (Math.abs(want) >= rms / 100 && relative > maxRel) maxRel = relative;
   }
   if (found.length !== elements) maxAbs = NaN;
-  if (Number.isNaN(maxAbs)) maxRel = NaN;
+  if (Number.isNaN(maxAbs)) maxRel = maxScaled = NaN;
   const element = (at: number): Element => ({ at, ...(shape ? { index: indexOf(at, shape) } : {}), found: found[at] ?? NaN, expected: expected[at] ?? NaN });
   return {
-    elements, maxAbs, maxRel, rms,
+    elements, maxAbs, maxRel, maxScaled, rms,
     nmse: error === 0 ? 0 : error / power,
     cosine: power === 0 && size === 0 ? 1 : dot / Math.sqrt(power * size),
     ...(worst < 0 ? {} : { worst: element(worst) }),

@@ -7,6 +7,7 @@ test('largest, relative, normalised and angular difference, and where the worst 
   const m = measure(found, expected, [2, 3]);
   expect(m).toMatchObject({ elements: 6, maxAbs: 0.5, maxRel: 0.1, worst: { at: 4, index: [1, 1], found: 5.5, expected: 5 } });
   expect(m.nmse).toBeCloseTo((0.25 + 0.0001) / 55, 12);
+  expect(m.maxScaled).toBeCloseTo(0.5 / (m.rms + 5), 12);
   expect(m.rms).toBeCloseTo(Math.sqrt(55 / 6), 12);
   expect(m.cosine).toBeCloseTo((1 + 4 + 9 + 16 + 27.5) / Math.sqrt(55 * (1 + 4 + 9 + 16 + 30.25 + 0.0001)), 12);
   expect(m.firstNotFinite).toBeUndefined();
