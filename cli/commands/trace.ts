@@ -48,7 +48,7 @@ Kernels are timed in a plan without taps, for the whole text and for one token m
 Examples:
   $ peel trace nano-llama --prompt "To be, or not to be"
   $ peel trace ./model.gguf --prompt "The capital of France is" --html trace.html
-  $ peel trace ./model --ids 1,5,9 --tap 'layers.*.attention.{q,k}' --save values.safetensors
+  $ peel trace ./model --ids 1,5,9 --tap "layers.*.attention.{q,k}" --save values.safetensors
   $ peel trace my-spec.yaml --random --ids 1,2,3 --no-kernels --json`)
     .action(async (path: string, flags: TraceFlags) => finish(await trace(path, flags)));
 }

@@ -46,6 +46,6 @@ test('kernels of layers that are alike are told once', () => {
 test('what cannot be seen in a token is spelled', () => {
   expect(visibleText(' a\nb\t')).toBe('·a↵b⇥');
   // Turns the direction of writing, joins nothing, a byte order mark, a space that does not break, half a character, a bell.
-  expect(visibleText('\u202ex\u200b\ufeff\u00a0\ud800\u0007')).toBe('\\u{202e}x\\u{200b}\\u{feff}\\u{a0}\\u{d800}\\u{7}');
+  expect(visibleText('\u202ex\u200b\ufeff\u00a0\ud800\u0007\ufff9')).toBe('\\u{202e}x\\u{200b}\\u{feff}\\u{a0}\\u{d800}\\u{7}\\u{fff9}');
   expect(visibleText('<b>é日😀')).toBe('<b>é日😀');
 });
