@@ -236,7 +236,11 @@ function fusionChanges(a: readonly FusionGroup[], b: readonly FusionGroup[]): Fu
     pairs.push(...gone.map((one) => ({ before: one })), ...come.map((one) => ({ after: one })));
     return pairs.map(({ before: old, after: now }) => ({ pass, origin, ...(old ? { before: plain(old) } : {}), ...(now ? { after: plain(now) } : {}) }));
   });
-  const weight = (c: FusionChange): number => (c.before?.fired === c.after?.fired ? 2 : c.before?.fired ?? c.after?.fired ? 0 : 1);
+  // What is lost, what is new, what is done otherwise; near misses that come or go last.
+  const weight = ({ before, after }: FusionChange): number => {
+    const [old, now] = [before?.fired ?? false, after?.fired ?? false];
+    return old === now ? before && after ? 2 : 3 : old ? 0 : 1;
+  };
   return changes.sort((x, y) => weight(x) - weight(y));
 }
 

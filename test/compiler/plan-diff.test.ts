@@ -10,7 +10,7 @@ import { planDiffMarkdown, printPlanDiff } from '../../compiler/print-plan-diff.
 import { targets } from '../../compiler/targets.ts';
 import type { ExecutionPlan, Target } from '../../compiler/plan.ts';
 import type { ParamValue } from '../../compiler/model.ts';
-import { handGraphs } from '../support/hand-graphs.ts';
+import { handGraphs, llamaGraph } from '../support/hand-graphs.ts';
 import { stopwatch } from '../support/stopwatch.ts';
 
 const capacity = { maxTokens: 4, context: 64, maxLogitRows: 1 };
@@ -81,8 +81,8 @@ describe('differences', () => {
     expect(diffPlans(planned().plan, make({}, {}).plan).equal).toBe(true);
   });
 
-  it('are found wherever something changes', () => {
-    const { summary } = planned();
+  it.each([['small', () => planned().summary], ['with constants', () => summarise(buildPlan(llamaGraph({ layers: 1 }), targets.webgpu, capacity), { params: { list: [1, 2] } })]])('%s: are found wherever something changes', (_name, given) => {
+    const summary = given();
     const leaves: string[] = [];
     const walk = (value: unknown, path: readonly (string | number)[]): void => {
       if (Array.isArray(value)) { value.forEach((item, n) => walk(item, [...path, n])); return; }
