@@ -38,8 +38,8 @@ function wrapped(head: string, words: readonly string[]): string[] {
 }
 
 /** A layer's number in the first of its lines. */
-function byStep(trace: Trace, cells: (step: StepTrace) => readonly (string | number)[]): (string | number)[][] {
-  return trace.layers.flatMap(({ layer, steps }) => steps.map((step, n) => [n === 0 ? layer : '', ...cells(step)]));
+function byStep(trace: Trace, rows: (step: StepTrace) => readonly (readonly (string | number)[])[]): (string | number)[][] {
+  return trace.layers.flatMap(({ layer, steps }) => steps.flatMap(rows).map((row, n) => [n === 0 ? layer : '', ...row]));
 }
 
 function streamLines(trace: Trace): string[] {
@@ -49,9 +49,11 @@ function streamLines(trace: Trace): string[] {
     const text = (pick: 'zeros' | 'small'): string => all.map(({ sparsity }) => percent(sparsity[pick])).join(' ');
     return [text('zeros'), text('small')];
   };
-  const cells = (step: StepTrace): (string | number)[] => {
+  // Of parallel branches, what each gives comes before their sum.
+  const parts = ({ branches }: StepTrace): string[][] => (branches.length < 2 ? [] : branches.flatMap(({ id, out }) => (out ? [[cut(id, 20), short(out.rms), '', '', '', '', '', '', '']] : [])));
+  const rows = (step: StepTrace): string[][] => {
     const { added, stream } = step;
-    return [cut(step.id, 20), short(added.rms), short(stream.rms), short(stream.min.value), at(stream.min), short(stream.max.value), at(stream.max), ...sparse(step)];
+    return [...parts(step), [cut(step.id, 20), short(added.rms), short(stream.rms), short(stream.min.value), at(stream.min), short(stream.max.value), at(stream.max), ...sparse(step)]];
   };
   const { embeddings } = trace;
   const first = embeddings ? [['', 'embeddings', '', short(embeddings.rms), short(embeddings.min.value), at(embeddings.min), short(embeddings.max.value), at(embeddings.max), '', '']] : [];
@@ -61,7 +63,7 @@ function streamLines(trace: Trace): string[] {
     '', 'residual stream: root mean square of what each step adds and of the sum; extremes with their token:channel',
     ...(threshold === undefined ? [] : [`hidden activations of feed-forwards: % that are 0, and % below ${threshold} of their root mean square${apart ? '; of routed and shared experts apart' : ''}`]),
     ...table(['layer', 'step', 'adds', 'stream', 'least', 'at', 'largest', 'at', ...(threshold === undefined ? [] : ['% zero', '% small'])],
-      [...first, ...byStep(trace, cells)].map((row) => (threshold === undefined ? row.slice(0, 8) : row))),
+      [...first, ...byStep(trace, rows)].map((row) => (threshold === undefined ? row.slice(0, 8) : row))),
   ];
 }
 

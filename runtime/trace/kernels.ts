@@ -61,15 +61,16 @@ export async function timeKernels(model: LoadedModel, ids: readonly number[], op
     const prompt = new Samples(session, model.graph, ids.length, 0);
     const token = session.model.bidirectional || context === ids.length ? undefined : new Samples(session, model.graph, 1, ids.length);
     const begin = performance.now();
-    let how = '';
+    let how = '', last = 0;
     for (let round = 0; round < warmUp + repetitions; round++) {
       const elapsed = performance.now() - begin;
-      if (prompt.count > 0 && elapsed + elapsed / round > mostMilliseconds) break;
+      if (prompt.count > 0 && elapsed + last > mostMilliseconds) break;
       // Where a round takes long there is little to warm up.
       const counts = round >= warmUp || elapsed > mostMilliseconds / 8;
       session.rewind(0);
       how = (await prompt.take(ids, counts)).how;
       if (token) await token.take([Math.max(0, prompt.argmax)], counts);
+      last = performance.now() - begin - elapsed;
     }
     const { threads = 1, device } = session.device;
     const bandwidth = device === 'cpu' ? { threads, bytesPerSecond: await readBandwidth(threads) } : undefined;

@@ -14,7 +14,7 @@ import { tokenText } from './token-text.ts';
 export const mostTracedTokens = 256;
 
 export interface TraceOptions extends SessionOptions {
-  /** Values to bring back besides those that the report needs, as patterns. */
+  /** Values to bring back besides those that the report needs and the spec's own taps, as patterns. */
   readonly taps?: readonly string[];
   /** Tokens that the lens gives for each place: 5 if absent, 0 for no lens. */
   readonly lens?: number;
@@ -54,7 +54,7 @@ export async function traceModel(model: LoadedModel, ids: readonly number[], opt
   const lens = guesses > 0 ? withLens(model.graph, guesses) : { graph: model.graph, layers: [] };
   const wanted = wantedValues(model.graph.values.map(({ name }) => name));
   const session = await model.session({
-    ...rest, graph: lens.graph, taps: [...wanted, ...lens.layers.flatMap((i) => [`lens.${i}.top`, `lens.${i}.probabilities`]), ...taps],
+    ...rest, graph: lens.graph, taps: [...wanted, ...lens.layers.flatMap((i) => [`lens.${i}.top`, `lens.${i}.probabilities`]), ...model.model.taps, ...taps],
     context: Math.max(1, ids.length), maxTokens: Math.max(1, Math.min(chunk, ids.length)), logitRows: Math.max(1, ids.length),
   });
   let device: DeviceReport;

@@ -42,10 +42,7 @@ describe('peel trace', () => {
 
   it.each<[string, string[], number, RegExp]>([
     ['nothing to read', [llama], 2, /there is nothing to read; give --prompt TEXT, or --ids 1,2,3/],
-    ['text and ids', [llama, '--prompt', 'x', '--ids', '1'], 2, /exclude each other/],
-    ['text without a tokenizer', [llama, '--prompt', 'x'], 12, /E802/],
     ['too long a text', ['nano-gpt', '--prompt', 'to be or not to be '.repeat(100)], 2, /the text has \d+ tokens, a trace takes at most 256/],
-    ['an id beyond the vocabulary', [llama, '--ids', '1,160'], 2, /E023/],
     ['a value that is not there', [llama, '--ids', '1', '--tap', 'layers.*.attn.q', '--save', 'x.safetensors'], 2, /E030.*no value of the model fits.*did you mean `layers\.\*\.attention\.q`/],
     ['a tap that goes nowhere', [llama, '--ids', '1', '--tap', 'logits'], 2, /--tap needs --save FILE/],
     ['a context', [llama, '--ids', '1', '--context', '64'], 2, /--context is not for traces/],

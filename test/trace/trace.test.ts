@@ -1,7 +1,9 @@
 /** Traces of models against what their values say. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { planCost } from '../../compiler/cost.ts';
+import { traceReport } from '../../cli/trace/report.ts';
 import { loadModel } from '../../runtime/model.ts';
+import { pageData } from '../../runtime/trace/page/data.ts';
 import { traceModel } from '../../runtime/trace/trace.ts';
 import { furtherFolder, goldenFolder } from '../support/model-folder.ts';
 
@@ -146,8 +148,11 @@ test('attention that a spec writes itself, and parallel branches', async () => {
   expect(maps.every(({ heads }) => heads.every(({ bits, share }) => bits > 0 && share > 0 && share <= 1))).toBe(true);
   await model.dispose();
   const both = await loadModel({ path: `${goldenFolder}/gptj` });
-  const [first] = (await traceModel(both, ids, { device: 'reference', kernels: false, lens: 0 })).layers;
+  const trace = await traceModel(both, ids, { device: 'reference', kernels: false, lens: 0 });
+  const [first] = trace.layers;
   expect(first!.steps.map(({ branches }) => branches.map(({ kind, out }) => [kind, out !== undefined]))).toEqual([[['attention', true], ['ffn', true]]]);
+  expect(pageData(trace).chart.series.map(({ name, all }) => [name, all[0] !== null])).toEqual([['residual stream', true], ['added by parallel', true], ['given by attention', true], ['given by ffn', true]]);
+  expect(traceReport(trace).filter((line) => /^ +0? +(attention|ffn|parallel) /.test(line)).slice(0, 3).map((line) => line.split(/ +/).slice(1, -1).at(0))).toEqual(['0', 'ffn', 'parallel']);
   await both.dispose();
 });
 

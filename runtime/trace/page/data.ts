@@ -62,9 +62,10 @@ function packWeights(maps: readonly Float32Array[], tokens: number): string {
   return deflateRawSync(bytes).toString('base64');
 }
 
-/** The stream behind each layer, and what the steps add, by their ids. */
+/** The stream behind each layer, what the steps add, by their ids, and what parallel branches give. */
 function chartOf({ layers }: Trace): PageData['chart'] {
   const ids = [...new Set(layers.flatMap(({ steps }) => steps.map(({ id }) => id)))];
+  const parallel = [...new Set(layers.flatMap(({ steps }) => steps.flatMap(({ branches }) => (branches.length > 1 ? branches.map(({ id }) => id) : []))))];
   const series = (name: string, pick: (n: number) => { readonly rms: number; readonly tokens: readonly number[] } | undefined): Series => {
     const sizes = layers.map((_, n) => pick(n));
     return { name, all: sizes.map((size) => (size ? rounded(size.rms) : null)), tokens: sizes.map((size) => (size ? size.tokens.map(rounded) : null)) };
@@ -74,6 +75,7 @@ function chartOf({ layers }: Trace): PageData['chart'] {
     series: [
       series('residual stream', (n) => layers[n]?.steps.at(-1)?.stream),
       ...ids.map((id) => series(`added by ${id}`, (n) => layers[n]?.steps.find((step) => step.id === id)?.added)),
+      ...parallel.map((id) => series(`given by ${id}`, (n) => layers[n]?.steps.flatMap(({ branches }) => branches).find((branch) => branch.id === id)?.out)),
     ],
   };
 }
