@@ -8,7 +8,7 @@ import { summarise, type PlanSummary } from '../../compiler/plan-summary.ts';
 import { planFromJson } from '../../compiler/verify-plan.ts';
 import type { Capacity, Target } from '../../compiler/plan.ts';
 import { isHubName } from '../hub/name.ts';
-import { configBeside, maxSpecBytes, modelsFolder, type Located } from '../locate.ts';
+import { configBeside, locate, maxSpecBytes, modelsFolder, type Located } from '../locate.ts';
 import { compileInput, loadCompiled, loadModel, type LoadedModel, type ModelOptions } from '../model.ts';
 import { statIfThere } from '../weights/files.ts';
 import { readJsonObject } from '../weights/json.ts';
@@ -35,6 +35,10 @@ export async function planSides(names: readonly [string, string], options: SideO
     if (saved.length === names.length && Object.keys({ ...wanted, ...options }).length > 0) {
       throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: 'both plans are saved: what they were made of and for is settled', hint: 'leave --set, --config, --weights, --device, --context and --max-tokens out' }]);
     }
+    const unused = (['config', 'weights'] as const).find((key) => options[key] !== undefined);
+    if (unused && opened.every((side) => 'summary' in side || side.hasOwn)) {
+      throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: `--${unused} goes with specs, and neither side is one`, hint: 'folders and GGUF files have their own' }]);
+    }
     const target = wanted.target ?? saved[0]?.target ?? fallback;
     const capacity = capacityFor(wanted, saved[0]?.capacity);
     const [before, after] = opened.map((side) => ('summary' in side ? side.summary : summarise(side.model.plan(target, capacity), side.model.model))) as [PlanSummary, PlanSummary];
@@ -44,7 +48,7 @@ export async function planSides(names: readonly [string, string], options: SideO
   }
 }
 
-type Side = { readonly summary: PlanSummary } | { readonly model: LoadedModel };
+type Side = { readonly summary: PlanSummary } | { readonly model: LoadedModel; readonly hasOwn?: boolean };
 
 function capacityFor({ context, maxTokens }: Circumstances, saved: Capacity | undefined): { context?: number; maxTokens?: number; logitRows?: number } {
   const [tokens, step] = [context ?? saved?.context, maxTokens ?? saved?.maxTokens];
@@ -59,7 +63,11 @@ async function openSide(name: string, options: SideOptions): Promise<Side> {
     return summary ? { summary } : { model: await modelOfRevision(opened, options) };
   }
   const summary = statIfThere(name)?.isFile() ? savedPlan(name, headOf(name), () => readFileSync(name, 'utf8')) : undefined;
-  return summary ? { summary } : { model: await loadModel({ ...options, path: name, headersOnly: true }) };
+  if (summary) return { summary };
+  // A folder or a GGUF file has a config and weights of its own.
+  const { config: _config, weights: _weights, ...rest } = options;
+  const hasOwn = (await locate(name, options.models === undefined ? {} : { models: options.models })).weights !== undefined;
+  return { model: await loadModel({ ...(hasOwn ? rest : options), path: name, headersOnly: true }), hasOwn };
 }
 
 const HEAD_BYTES = 4096;

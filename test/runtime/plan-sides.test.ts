@@ -74,6 +74,14 @@ describe('saved plans', () => {
     expect((await diff('plan.json', 'plan.json')).equal).toBe(true);
   });
 
+  it('and folders keep their own config and weights', async () => {
+    const nano = path.join(here, 'models', 'nano', 'nano-gpt');
+    const config = path.join(here, 'models', 'nano', 'nano-llama', 'config.json');
+    expect((await diff(nano, 'gpt2', { config: path.join(nano, 'config.json'), weights: nano })).equal).toBe(true);
+    expect((await diff(nano, 'gpt2', { config })).params.map((p) => p.name)).toContain('kv_heads');
+    expect(await problem(() => diff(nano, 'plan.json', { config }))).toMatch(/^2 E012 .*--config goes with specs, and neither side is one/);
+  });
+
   it('say what is wrong with them', async () => {
     write('cut.json', '{"peel":1,"kind":"plan","model":"x"');
     write('other.yaml', 'peel: 1\nkind: plan-summary\nmodel: x\n');
@@ -87,6 +95,7 @@ describe('saved plans', () => {
 it('names of revisions are those of git', () => {
   expect(revisionAndFile('HEAD~1:models/llama.yaml')).toEqual({ revision: 'HEAD~1', file: 'models/llama.yaml' });
   expect(revisionAndFile('main@{10:00}:a:b.yaml')).toEqual({ revision: 'main@{10:00}', file: 'a:b.yaml' });
+  expect(revisionAndFile('origin/main:a.yaml')).toEqual({ revision: 'origin/main', file: 'a.yaml' });
   expect(revisionAndFile(':a.yaml')).toEqual({ revision: '', file: 'a.yaml' });
   for (const name of ['models/llama.yaml', 'C:\\models\\llama.yaml', 'llama']) expect(revisionAndFile(name)).toBeUndefined();
 });
