@@ -107,6 +107,11 @@ export function writeAgainst(report: AgainstReport): void {
 
 export function writeBetween(report: BetweenReport): void {
   writeComparison(report);
+  if (report.stepwise) {
+    line();
+    line('at once all outputs agree; token by token:');
+    for (const text of differences(report.stepwise)) line(text);
+  }
   if (report.firstDivergence !== undefined) line(`first divergence: ${spoken(report.firstDivergence)}`);
   if (report.plain) {
     const { close, maxAbs } = report.plain;

@@ -1,7 +1,7 @@
 /** One way of running a model against another, down to the operator, and to the pass where fusion is what makes the difference. */
 import type { LoadedModel, SessionOptions } from '../model.ts';
 import type { Session } from '../session.ts';
-import { lookInside, stretchOf, type Inside } from './inside.ts';
+import { lookInside, stretchOf, type Inside, type Stretch } from './inside.ts';
 import { comparedOutputs } from './outputs.ts';
 import { findPass, passNames, type PassBlame } from './passes.ts';
 import { difference, isRounding, type ComparisonReport, type Difference, type Limits } from './report.ts';
@@ -20,6 +20,8 @@ export interface BetweenReport extends ComparisonReport {
   readonly sides: readonly [string, string];
   readonly devices: readonly [Session['device'], Session['device']];
   readonly inside?: Inside;
+  /** The outputs token by token, where only so they differ. */
+  readonly stepwise?: readonly Difference[];
   /** The logits as they are where no output of a layer is kept. */
   readonly plain?: Difference;
   /** Where one of two devices is wrong by the reference: which, by its place in `sides`. */
@@ -47,10 +49,10 @@ async function withSession<R>({ model, options }: Side, more: SessionOptions, us
 }
 
 /** The result that a plan gives as it usually is, with nothing kept that one could look at. */
-async function result(side: Side, ids: readonly number[]): Promise<Float32Array> {
+async function result(side: Side, ids: readonly number[], chunk?: number): Promise<Float32Array> {
   return withSession(side, { taps: [] }, async (session) => {
     const name = session.outputs > 0 ? 'logits' : 'final';
-    const { outputs } = await session.feed(ids, { outputs: [name], logitRows: ids.length });
+    const { outputs } = await session.feed(ids, { outputs: [name], logitRows: ids.length, ...inSteps(chunk) });
     return outputs.get(name) ?? new Float32Array(0);
   });
 }
@@ -65,13 +67,18 @@ export async function compareSides(first: Side, second: Side, options: BetweenOp
   const report = { ...compared, ...(plain ? { plain } : {}), passed: compared.passed && (plain?.close ?? true) };
   if (report.passed || isRounding(report)) return report;
 
-  const inside = await look(first, second, report, ids, limits);
-  const found = { ...report, ...(inside ? { inside } : {}) };
+  // Where a prefill agrees, what is wrong is wrong of single tokens.
+  const single = (report.firstDivergence === undefined || report.firstDivergence === 'gen_logits') && plain?.close !== false;
+  const stepwise = single ? await compareSteps(first, second, ids, kept.outputs, limits) : undefined;
+  const stage = stepwise?.find((d) => !d.close)?.name ?? report.firstDivergence;
+  const chunk = stepwise?.some((d) => !d.close) ? 1 : undefined;
+  const inside = stage === undefined ? undefined : await look(first, second, stretchOf(stepwise ?? report.outputs, stage), stepwise ?? report.outputs, ids, limits, chunk);
+  const found = { ...report, ...(stage === undefined ? {} : { firstDivergence: stage }), ...(stepwise && chunk !== undefined ? { stepwise } : {}), ...(inside ? { inside } : {}) };
   if (fusion) {
-    const pass = await blame(first, second, found, ids, limits);
+    const pass = await blame(first, second, found, ids, limits, chunk);
     return pass ? { ...found, pass } : found;
   }
-  return options.devices === true ? { ...found, ...await blameDevice([first, second], found, ids, limits) } : found;
+  return options.devices === true && chunk === undefined ? { ...found, ...await blameDevice([first, second], found, ids, limits) } : found;
 }
 
 /** Which of two devices is wrong, and the pass that makes it so, if one does. */
@@ -93,24 +100,34 @@ async function comparePlain(first: Side, second: Side, ids: readonly number[], l
   return difference('logits', a, b, limits);
 }
 
-/** The values before the first output that differs. */
-async function look(first: Side, second: Side, report: ComparisonReport, ids: readonly number[], limits: Limits): Promise<Inside | undefined> {
+const inSteps = (chunk: number | undefined): { readonly chunk?: number } => (chunk === undefined ? {} : { chunk });
+
+/** Every output of the ids fed one by one. */
+async function compareSteps(first: Side, second: Side, ids: readonly number[], outputs: readonly string[], limits: Limits): Promise<Difference[]> {
   const { graph } = first.model;
-  const stage = report.firstDivergence;
-  if (stage === undefined || !graph.values.some((value) => value.name === stage)) return undefined;
-  return lookInside(graph, stretchOf(report.outputs, stage), sessionValues(first.model, first.options, ids), sessionValues(second.model, second.options, ids), report.outputs, limits);
+  const names = outputs.filter((name) => graph.outputs.some((output) => output.name === name));
+  const feed = (side: Side) => withSession(side, { outputs: names, taps: [] }, async (session) => session.feed(ids, { outputs: names, logitRows: ids.length, chunk: 1 }));
+  const [a, b] = [await feed(first), await feed(second)];
+  return names.map((name) => difference(name, a.outputs.get(name) ?? new Float32Array(0), b.outputs.get(name) ?? new Float32Array(0), limits, b.shapes.get(name)));
+}
+
+/** The values before the first output that differs. */
+async function look(first: Side, second: Side, stretch: Stretch, outputs: readonly Difference[], ids: readonly number[], limits: Limits, chunk: number | undefined): Promise<Inside | undefined> {
+  const { graph } = first.model;
+  if (!graph.values.some((value) => value.name === stretch.stage)) return undefined;
+  return lookInside(graph, stretch, sessionValues(first.model, first.options, ids, chunk), sessionValues(second.model, second.options, ids, chunk), outputs, limits);
 }
 
 /** The pass that makes the first side differ from the second, which runs without any. */
-async function blame(first: Side, second: Side, report: BetweenReport, ids: readonly number[], limits: Limits): Promise<PassBlame | undefined> {
-  const expected = await result(second, ids);
+async function blame(first: Side, second: Side, report: BetweenReport, ids: readonly number[], limits: Limits, chunk?: number): Promise<PassBlame | undefined> {
+  const expected = await result(second, ids, chunk);
   const plainly = report.plain?.close === false;
   const stage = report.firstDivergence;
   const kept = plainly || stage === undefined ? undefined : stage === 'gen_logits' ? 'logits' : stage;
-  const wanted = kept === undefined ? expected : await valueOf(second, kept, ids);
+  const wanted = kept === undefined ? expected : await valueOf(second, kept, ids, chunk);
   const side = (without: readonly string[]): Side => ({ ...first, options: { ...first.options, plan: { ...first.options.plan, fuse: { without } } } });
   const agrees = async (without: readonly string[]): Promise<boolean> => {
-    const found = kept === undefined ? await result(side(without), ids) : await valueOf(side(without), kept, ids);
+    const found = kept === undefined ? await result(side(without), ids, chunk) : await valueOf(side(without), kept, ids, chunk);
     return difference(kept ?? 'logits', found, wanted, limits).close;
   };
   const passes = passNames(first.options.plan?.passes);
@@ -126,9 +143,9 @@ async function blame(first: Side, second: Side, report: BetweenReport, ids: read
   return { ...found, fusions: near.length > 0 ? near : inLayer };
 }
 
-async function valueOf(side: Side, name: string, ids: readonly number[]): Promise<Float32Array> {
+async function valueOf(side: Side, name: string, ids: readonly number[], chunk?: number): Promise<Float32Array> {
   return withSession(side, { outputs: comparedOutputs(side.model.model.layers.length), taps: [] }, async (session) =>
-    (await session.feed(ids, { outputs: [name], logitRows: ids.length })).outputs.get(name) ?? new Float32Array(0));
+    (await session.feed(ids, { outputs: [name], logitRows: ids.length, ...inSteps(chunk) })).outputs.get(name) ?? new Float32Array(0));
 }
 
 /** Which of two sides the reference contradicts at the output where they part: 0, 1, or `undefined` where it is neither or both. */

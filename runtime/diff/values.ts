@@ -14,12 +14,12 @@ export interface Value {
 /** Gives the values of those names that it has. */
 export type Values = (names: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
 
-/** On a device, in one step where that holds all ids, so that values of every token and key come whole. */
-export function sessionValues(model: LoadedModel, options: SessionOptions, ids: readonly number[]): Values {
+/** On a device, in one step where that holds all ids, so that values of every token and key come whole; or in steps of `chunk` tokens. */
+export function sessionValues(model: LoadedModel, options: SessionOptions, ids: readonly number[], chunk?: number): Values {
   return async (names) => {
     const session = await model.session({ ...options, outputs: [], taps: names, maxTokens: Math.max(ids.length, options.maxTokens ?? 0), logitRows: ids.length });
     try {
-      const { outputs, shapes } = await session.feed(ids, { outputs: names, logitRows: ids.length });
+      const { outputs, shapes } = await session.feed(ids, { outputs: names, logitRows: ids.length, ...(chunk === undefined ? {} : { chunk }) });
       return new Map([...outputs].map(([name, data]) => { const shape = shapes.get(name); return [name, { data, ...(shape ? { shape } : {}) }]; }));
     } finally {
       await session.dispose();

@@ -23,8 +23,8 @@ interface Fault {
   readonly set?: Readonly<Record<string, ParamValue>>;
 }
 
-/** The first output that differs on the CPU, and what is found to make it so. */
-async function diagnose(name: string, fault: Fault): Promise<{ readonly first: string | undefined; readonly report: CauseReport | undefined }> {
+/** The first output that differs, and what is found to make it so. */
+async function diagnose(name: string, fault: Fault, device: 'cpu' | 'reference' = 'cpu'): Promise<{ readonly first: string | undefined; readonly report: CauseReport | undefined }> {
   const [file, where] = name.split('@');
   const checkpoint = path.join(where === 'more' ? furtherFolder : goldenFolder, file ?? '');
   const golden = path.join(checkpoint, 'golden.safetensors');
@@ -34,7 +34,7 @@ async function diagnose(name: string, fault: Fault): Promise<{ readonly first: s
   const source = await openSafetensors(golden);
   try {
     const outputs = comparedOutputs(model.model.layers.length);
-    const session = await model.session({ device: 'cpu', threads: 1, outputs, logitRows: 64, context: 64 });
+    const session = await model.session({ device, threads: 1, outputs, logitRows: 64, context: 64 });
     const compared = await compareWithRecording(session, source, golden, 1e-4, model.graph);
     if (compared.firstDivergence === undefined) return { first: undefined, report: undefined };
     const recording = await readRecording(source, golden, model.model.layers.length, model.graph);
@@ -95,6 +95,12 @@ describe('a fault', () => {
     expect(found ?? '').toBe(first);
     expect(likely?.changes.map((c) => `${c.cause}: ${c.text}`).join(' & ') ?? '').toContain(cause);
     if (likely) expect(likely.next).toBeUndefined();
+  });
+
+  it('is found on the reference too', async () => {
+    const { first, report } = await diagnose('qwen3', { set: { rope_pairing: 'interleaved' } }, 'reference');
+    expect(first).toBe('hidden.0');
+    expect(report?.likely).toMatchObject({ changes: [{ cause: 'rotary pairing' }] });
   });
 
   it('of one layer leaves the next one to be found', async () => {

@@ -1,6 +1,7 @@
 /** Passes broken on purpose: fused against unfused finds the layer, the operator where it can, and the pass. */
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Scalar } from '../../../compiler/kernels/scalar.ts';
 import { constant, mul } from '../../../compiler/graph/expressions.ts';
 import type { Kernel, Schedule } from '../../../compiler/kernels/types.ts';
 import { kernelPasses } from '../../../compiler/passes/index.ts';
@@ -22,10 +23,10 @@ function broken(name: string, change: (kernel: Kernel) => Kernel): KernelPass[] 
   }));
 }
 
-/** What a kernel of one layer gives is a hundredth too large. */
-const larger = (layer: number, kind: Kernel['kind']) => (kernel: Kernel): Kernel => {
+/** What a kernel of one layer gives is a hundredth too large, or `factor` times. */
+const larger = (layer: number, kind: Kernel['kind'], factor: Scalar = constant(1.01)) => (kernel: Kernel): Kernel => {
   if (kernel.origin.layer !== layer || kernel.kind !== kind || !('stores' in kernel)) return kernel;
-  const stores = kernel.stores.map((store) => ({ ...store, value: mul(store.value, constant(1.01)) }));
+  const stores = kernel.stores.map((store) => ({ ...store, value: mul(store.value, factor) }));
   return { ...kernel, stores } as Kernel;
 };
 
@@ -62,6 +63,15 @@ describe('fused against unfused', () => {
     const passes = broken('attention', (kernel) => (kernel.kind === 'attention' && kernel.origin.layer === 0 ? { ...kernel, mask: { causal: false } } : kernel));
     const report = await fusedAgainstUnfused(passes);
     expect(report).toMatchObject({ passed: false, firstDivergence: 'hidden.0', pass: { pass: 'attention', alone: true }, inside: { vanished: true } });
+  });
+
+  it('looks at single tokens where only they are wrong', async () => {
+    const afterTheFirst: Scalar = { op: 'select', condition: { op: 'index', index: { op: 'dim', dim: 'P' } }, then: constant(1.01), else: constant(1) };
+    const report = await fusedAgainstUnfused(broken('epilogue', larger(1, 'linear', afterTheFirst)));
+    expect(report).toMatchObject({ passed: false, firstDivergence: 'hidden.1', plain: { close: true }, pass: { pass: 'epilogue', alone: true } });
+    expect(report.outputs.find((d) => d.name === 'logits')).toMatchObject({ close: true });
+    expect(report.stepwise?.filter((d) => d.close).map((d) => d.name)).toEqual(['embeddings', 'hidden.0']);
+    expect(report.inside?.first?.name).toMatch(/^layers\.1\.attention\./);
   });
 
   it('finds which of two devices is wrong, and its pass', async () => {
