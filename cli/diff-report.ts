@@ -63,19 +63,24 @@ function some(list: readonly string[]): string[] {
 function writeCauses(report: CauseReport): void {
   const { stage, likely, nearest, tried, untried } = report;
   line();
+  const was = short(report.before?.nmse ?? NaN);
+  if (report.tooLarge !== undefined) {
+    line(`the likely cause is not looked for: the reference would hold ${report.tooLarge} weights up to ${stage}`);
+    return;
+  }
   if (report.agrees) {
-    line(`the reference agrees about ${stage} (NMSE ${short(report.before.nmse)}): the spec is right, the device is not; try --fused, or --devices with reference`);
+    line(`the reference agrees about ${stage} (NMSE ${was}): the spec is right, the device is not; try --fused, or --devices with reference`);
     return;
   }
   const left = untried > 0 ? `, ${untried} left for want of time (--seconds)` : '';
   if (likely) {
-    line(`likely cause: ${changes(likely)} ${stage} agrees (NMSE ${short(report.before.nmse)} -> ${short(likely.difference.nmse)})${likely.next === undefined ? ', and so does all that is behind it' : `; the next to differ is ${likely.next}`}`);
+    line(`likely cause: ${changes(likely)} ${stage} agrees (NMSE ${was} -> ${short(likely.difference.nmse)})${likely.next === null ? ', and so does all that is behind it' : likely.next === undefined ? '' : `; the next to differ is ${likely.next}`}`);
     if (likely.alters !== undefined) line(`  it first changes ${likely.alters}`);
     for (const one of likely.same) line(`  the same effect has ${one.cause}: ${one.text}`);
     return;
   }
   line(`likely cause: none of ${tried} that were tried makes the difference vanish${left}`);
-  if (nearest) line(`  nearest: ${changes(nearest)} ${stage} differs less (NMSE ${short(report.before.nmse)} -> ${short(nearest.difference.nmse)})`);
+  if (nearest) line(`  nearest: ${changes(nearest)} ${stage} differs less (NMSE ${was} -> ${short(nearest.difference.nmse)})`);
 }
 
 function changes({ changes: list }: LikelyCause): string {

@@ -86,6 +86,7 @@ function modeOf(flags: DiffFlags): Mode {
   const mode = given[0] ?? (flags.exact === true ? 'exact' : flags.quantize !== undefined ? 'quantize' : undefined);
   if (mode === undefined) throw usage('say what to compare with: --against FILE, --devices A,B, --fused, --exact, or --quantize FORMAT; or --save FILE to record');
   if (flags.tap !== undefined && mode !== 'save') throw usage('--tap goes with --save', 'where values differ, those before them are looked at by themselves');
+  if (flags.ids !== undefined && mode === 'against') throw usage('--ids does not go with --against: the recording has its own');
   if (mode === 'fused' && flags.device === 'reference') throw usage('the reference runs every operator by itself: there is nothing fused to compare', 'give --device cpu or --device webgpu');
   return mode;
 }

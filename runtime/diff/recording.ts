@@ -46,12 +46,28 @@ export async function readRecording(source: RecordingSource, file: string, layer
     throw weightError(weightProblem('E703', file, recorded.size === 0
       ? 'holds no hidden.{i}, last_hidden, logits or named value to compare with' : `holds ${beyond.join(', ')}, the model has ${layers} layers`));
   }
+  if (graph) checkSizes(source, file, graph, recorded, values.length);
   return {
     file, ids: [...values],
     names: new Map([...new Set(order)].flatMap((name) => { const r = recorded.get(name); return r === undefined ? [] : [[name, r] as const]; })),
     unknown: tensors.filter((name) => !known.has(name) && nameOf(name) === undefined && !recorded.has(name)),
     read: (name) => readTensor(source, recorded.get(name) ?? name, file),
   };
+}
+
+/** Values have a row a token, and keys as many. */
+function checkSizes(source: TensorSource, file: string, graph: Graph, recorded: ReadonlyMap<string, string>, tokens: number): void {
+  const shapes = new Map(graph.nodes.map((node) => [node.id, node.shape]));
+  const problems = graph.values.flatMap(({ name, node }) => {
+    const tensor = recorded.get(name);
+    const info = tensor === undefined ? undefined : source.tensors.get(tensor);
+    const shape = shapes.get(node)?.map((d) => (typeof d === 'number' ? d : tokens));
+    const count = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+    if (tensor === undefined || !info || !shape || count(info.shape) === count(shape)) return [];
+    return [weightProblem('E601', file, `holds ${count(info.shape)} numbers for ${tokens} tokens, the model gives ${count(shape)}, [${shape.join(', ')}]`,
+      { tensor, hint: 'was it made with the same ids, by a model of this size?' })];
+  });
+  if (problems.length > 0) throw weightError(...problems);
 }
 
 /** The difference of a value from its recording. Throws PeelError (exit code 11) where they cannot be the same thing. */

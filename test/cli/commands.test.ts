@@ -1,10 +1,14 @@
 /** What the commands give when all is well. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { graphPasses, kernelPasses } from '../../compiler/passes/index.ts';
+import { temporaryFolder } from '../runtime/weights/files.ts';
 import { golden, peel, prepare } from './peel.ts';
 
 const llama = golden('llama');
+const folder = temporaryFolder();
 beforeAll(prepare);
+afterAll(() => folder.remove());
 
 describe('peel', () => {
   it('has help with examples for every command', async () => {
@@ -43,6 +47,24 @@ describe('peel', () => {
     expect(ran.out).toMatch(/greedy tokens: number 0 differs/);
     const strict = await peel('diff', llama, '--against', golden('llama', 'golden.safetensors'), '--device', 'cpu', '--tolerance', '1e-9');
     expect(strict.code).toBe(1);
+  });
+
+  it('diff names the likely cause, and what it changes first', async () => {
+    const fault = ['--against', golden('llama', 'golden.safetensors'), '--device', 'cpu', '--set', 'rope_pairing=interleaved'];
+    const [ran, json] = await Promise.all([peel('diff', llama, ...fault), peel('diff', llama, ...fault, '--json')]);
+    expect([ran.code, json.code]).toEqual([1, 1]);
+    expect(ran.out).toMatch(/first divergence: hidden\.0, the output of layer 0\n\nlikely cause: rotary pairing: with 'half' in place of 'interleaved' hidden\.0 agrees \(NMSE 0\.\d+ -> .*\), and so does all that is behind it\n {2}it first changes layers\.0\.attention\.q_rope\n/);
+    expect(JSON.parse(json.out)).toMatchObject({ ok: false, firstDivergence: 'hidden.0', causes: { agrees: false, likely: { changes: [{ cause: 'rotary pairing' }], alters: 'layers.0.attention.q_rope' } } });
+  });
+
+  it('diff finds the operator in a recording that holds inner values', async () => {
+    const file = path.join(folder.path, 'recording.safetensors');
+    expect((await peel('diff', llama, '--save', file, '--tap', 'layers.*', '--device', 'cpu')).code).toBe(0);
+    const ran = await peel('diff', llama, '--against', file, '--device', 'cpu', '--set', 'rope_theta=5000', '--seconds', '0');
+    expect(ran.code).toBe(1);
+    expect(ran.out).toMatch(/layers\.0\.attention\.q_rope .* DIFFERS/);
+    expect(ran.out).toMatch(/first wrong operator: layers\.0\.attention\.q_rope \(map, rope\) at models\/llama\.yaml:\d+:\d+, of layers\.0\.attention\.q \(NMSE \S+\): what goes in agrees, what comes out does not\n/);
+    expect(ran.out).not.toMatch(/likely cause/);
   });
 
   it('diff compares encoders by their last hidden state, and devices with each other', async () => {

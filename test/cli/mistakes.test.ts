@@ -64,6 +64,7 @@ const cases: [what: string, args: () => string[], code: number, says: RegExp][] 
   ['fusion of a device that has none', () => ['diff', llama, '--fused', ...device], 2, /the reference runs every operator by itself.*--device cpu/],
   ['a recording of another size', () => ['diff', 'nano-llama', '--against', golden('llama', 'golden.safetensors'), '--device', 'cpu'], 11, /E601.*'hidden.0': holds 672 numbers for 21 tokens, the model gives/],
   ['a value to record that is not there', () => ['diff', llama, '--save', path.join(folder.path, 'r.safetensors'), '--tap', 'layers.0.attn.q', ...device], 2, /E030.*layers\.0\.attention\.q/],
+  ['ids for a recording that has its own', () => ['diff', llama, '--against', golden('llama', 'golden.safetensors'), '--ids', '1,2'], 2, /--ids does not go with --against/],
   ['a value to look at while comparing', () => ['diff', llama, '--fused', '--tap', 'layers.0.*'], 2, /--tap goes with --save/],
   ['a recording that is not there', () => ['diff', llama, '--against', 'nothing.safetensors', ...device], 14, /E721/],
   ['a recording that is none', () => ['diff', llama, '--against', golden('llama', 'model.safetensors'), ...device], 11, /'input_ids': is missing/],

@@ -1,5 +1,5 @@
 /** Finds what is likely wrong with a model by trying: of the alternatives, which one makes the error vanish? */
-import type { WeightSlot } from '../../../compiler/graph/types.ts';
+import type { Graph, WeightSlot } from '../../../compiler/graph/types.ts';
 import { lowerModel } from '../../../compiler/lower/lower-model.ts';
 import type { Model } from '../../../compiler/model.ts';
 import type { WeightProvider } from '../../backend.ts';
@@ -24,17 +24,19 @@ export interface LikelyCause {
   readonly difference: Difference;
   /** Other changes with the same effect. */
   readonly same: readonly TriedChange[];
-  /** The first output that differs then in the whole model; absent where none does. */
-  readonly next?: string;
+  /** The first output that differs then in the whole model; null where none does, absent where nobody looked. */
+  readonly next?: string | null;
   /** The first named value that the changes alter. */
   readonly alters?: string;
 }
 
 export interface CauseReport extends Stretch {
-  /** The output as the reference computes it from the spec as it is. */
-  readonly before: Difference;
+  /** The output as the reference computes it from the spec as it is; absent where that would take too much. */
+  readonly before?: Difference;
   /** Whether the spec is right: the reference agrees, so that the device or a pass is wrong. */
   readonly agrees: boolean;
+  /** Where the reference would need too many numbers for the layers up to there: how many. Then nothing is tried. */
+  readonly tooLarge?: number;
   /** Alternatives that were tried, and those that were left for want of time. */
   readonly tried: number;
   readonly untried: number;
@@ -70,6 +72,9 @@ export function scopeOf({ stage, after }: Stretch): Scope {
   return { embeddings: after === undefined, firstLayer: stage === 'embeddings' ? Infinity : before + 1, output: stage === 'final' || stage === 'logits' };
 }
 
+/** Most weights that the reference holds for the layers up to the first wrong one: 2 GB of them. */
+const mostNumbers = 5e8;
+
 /** A change has to make the error's square this much smaller to be told from luck. */
 const least = 100;
 
@@ -87,12 +92,18 @@ class Search {
 
   /** Named values of a changed model in float64, or `undefined` where it is none: it does not lower, or lacks weights. */
   async values(model: Model, changes: readonly WeightChange[], names: readonly string[]): Promise<ReadonlyMap<string, Value> | undefined> {
+    const part = this.part(model, names);
+    const weights = part && this.provider(model, changes, part.weights);
+    return weights && referenceValues(part, weights, this.options.ids);
+  }
+
+  /** The graph of a changed model as far as these values need it. */
+  private part(model: Model, names: readonly string[]): Graph | undefined {
     const last = Math.max(...names.map((name) => Number(/^hidden\.(\d+)$/.exec(name)?.[1] ?? (name === 'embeddings' ? -1 : Infinity))));
     const { graph } = lowerModel(last < model.layers.length ? { ...model, layers: model.layers.slice(0, last + 1) } : model);
     if (!graph) return undefined;
     const part = pruned(graph, names);
-    const weights = part.outputs.length === 0 ? undefined : this.provider(model, changes, part.weights);
-    return weights && referenceValues(part, weights, this.options.ids);
+    return part.outputs.length === 0 ? undefined : part;
   }
 
   private provider(model: Model, changes: readonly WeightChange[], slots: readonly WeightSlot[]): WeightProvider | undefined {
@@ -129,6 +140,15 @@ class Search {
         return (one?.transforms ?? []).reduce((data, transform) => transform(data, shape), await known);
       },
     };
+  }
+
+  /** Weights that the output depends on. */
+  size(model: Model): number {
+    return this.sizeOf(model, [this.stretch.stage]);
+  }
+
+  private sizeOf(model: Model, names: readonly string[]): number {
+    return this.part(model, names)?.weights.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0) ?? 0;
   }
 
   async measure(model: Model, weights: readonly WeightChange[], stage = this.stretch.stage): Promise<Difference | undefined> {
@@ -211,13 +231,14 @@ class Search {
     return { changes: found.changes, difference: found.difference, same: alike.flatMap((c) => c.changes.slice(-1)), ...(next === undefined ? {} : { next }), ...(alters === undefined ? {} : { alters }) };
   }
 
-  private async firstDifference(found: Candidate): Promise<string | undefined> {
+  private async firstDifference(found: Candidate): Promise<string | null | undefined> {
+    if (this.sizeOf(found.model, this.options.outputs) > mostNumbers) return undefined;
     const values = await this.values(found.model, found.weights, this.options.outputs);
     for (const name of this.options.outputs) {
       const [value, expected] = [values?.get(name), await this.options.expected(name)];
       if (value && expected && !difference(name, value.data, expected, this.options).close) return name;
     }
-    return undefined;
+    return null;
   }
 
   /** The first value of the model as it is that the changed model has otherwise. */
@@ -243,6 +264,8 @@ function rank({ difference: d }: Candidate): number {
  */
 export async function findCauses(loaded: LoadedModel, stretch: Stretch, options: CauseOptions): Promise<CauseReport | undefined> {
   const search = new Search(loaded, stretch, options);
+  const numbers = search.size(loaded.model);
+  if (numbers > mostNumbers) return { ...stretch, agrees: false, tooLarge: numbers, tried: 0, untried: 0 };
   const before = await search.measure(loaded.model, []);
   if (!before) return undefined;
   const report = { ...stretch, before };

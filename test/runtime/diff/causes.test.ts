@@ -1,7 +1,7 @@
 /** Faults planted in specs of the goldens, one at a time: each is found in the right place, with the right cause, against what transformers computed. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { ParamValue } from '../../../compiler/model.ts';
 import { kernelPasses } from '../../../compiler/passes/index.ts';
 import type { KernelPass } from '../../../compiler/passes/types.ts';
@@ -16,6 +16,7 @@ import { temporaryFolder } from '../weights/files.ts';
 import { furtherFolder, goldenFolder } from '../../support/model-folder.ts';
 
 const folder = temporaryFolder();
+afterAll(() => folder.remove());
 
 interface Fault {
   /** Over the family's spec. */
@@ -94,7 +95,7 @@ describe('a fault', () => {
     const likely = report?.likely;
     expect(found ?? '').toBe(first);
     expect(likely?.changes.map((c) => `${c.cause}: ${c.text}`).join(' & ') ?? '').toContain(cause);
-    if (likely) expect(likely.next).toBeUndefined();
+    expect(likely?.next).toBeNull();
   });
 
   it('is found on the reference too', async () => {
