@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { planCost } from '../../compiler/cost.ts';
 import { traceReport } from '../../cli/trace/report.ts';
 import { loadModel } from '../../runtime/model.ts';
+import { timeKernels, type KernelReport, type StepTiming } from '../../runtime/trace/kernels.ts';
 import { pageData } from '../../runtime/trace/page/data.ts';
 import { traceModel } from '../../runtime/trace/trace.ts';
 import { furtherFolder, goldenFolder } from '../support/model-folder.ts';
@@ -112,19 +113,21 @@ test('the CPU, in chunks, gives the reference\'s numbers', async () => {
 });
 
 test('kernels: each once, their bytes those of the plan, their times about the step\'s', async () => {
-  const { kernels } = await traceModel(mixture, ids, { device: 'cpu', threads: 1, lens: 0, repetitions: 9 });
+  const near = ({ kernels, step }: StepTiming): boolean => kernels > step / 3 && kernels < step * 3;
+  const measure = (): Promise<KernelReport> => timeKernels(mixture, ids, { device: 'cpu', threads: 1, repetitions: 9 });
+  let kernels = await measure();
+  // A machine may be busy with something else for a while.
+  for (let tries = 0; tries < 6 && !(near(kernels.prompt) && near(kernels.token!)); tries++) kernels = await measure();
+  expect([near(kernels.prompt), near(kernels.token!)]).toEqual([true, true]);
   const session = await mixture.session({ device: 'cpu', threads: 1, context: T + 1, maxTokens: T });
   const plan = session.plan!;
-  const { prompt, token, bandwidth } = kernels!;
-  expect(kernels!.repetitions).toBe(9);
+  const { prompt, token, bandwidth } = kernels;
+  expect(kernels.repetitions).toBe(9);
   for (const timing of [prompt, token!]) {
     expect(timing.rows.reduce((sum, row) => sum + row.count, 0)).toBe(plan.kernels.length);
     const step = { maxTokens: timing.tokens, context: timing.past + timing.tokens, maxLogitRows: 1 };
     expect(timing.rows.reduce((sum, row) => sum + row.bytes!, 0)).toBeCloseTo(planCost(plan, step).bytes, 0);
     expect(timing.kernels).toBeCloseTo(timing.rows.reduce((sum, row) => sum + row.milliseconds, 0), 9);
-    // Medians on a busy machine.
-    expect(timing.kernels).toBeGreaterThan(timing.step / 4);
-    expect(timing.kernels).toBeLessThan(timing.step * 4);
   }
   expect([prompt.tokens, prompt.past, token!.tokens, token!.past]).toEqual([T, 0, 1, T]);
   expect(bandwidth).toEqual({ threads: 1, bytesPerSecond: expect.any(Number) as number });
