@@ -28,7 +28,7 @@ interface PlanFlags extends CommonFlags, TapFlags {
 const stages = ['model', 'graph'];
 
 /** What a token of the vocabulary takes in a tokenizer, measured. */
-const tokenizerBytes = 512;
+const tokenizerBytes = 320;
 
 export function planCommand(finish: Finish): Command {
   const command = new Command('plan').description('Print the kernels of a model on a device, what was fused and why, buffers and bytes.').argument('<model>', 'spec, folder, GGUF file, or name');

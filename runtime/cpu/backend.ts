@@ -76,7 +76,7 @@ function allocate(pages: number, plan: ExecutionPlan): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch {
-    return refuse('E903', `${plan.model} needs ${byteText(bytes)} in one WebAssembly memory, which this machine does not give: there is too little memory, or address space (ulimit -v)`);
+    return refuse('E903', `${plan.model} needs ${byteText(bytes)} in one WebAssembly memory, which this machine does not give: there is too little memory, or too few addresses (ulimit -v), of which WebAssembly reserves some 10 GiB`);
   }
 }
 

@@ -18,6 +18,9 @@ export interface FitOptions extends NeedOptions {
   readonly quantised?: () => ReadonlyMap<Quantisation, Otherwise>;
 }
 
+/** What V8 reserves for a WebAssembly memory of any size. */
+const reservedAddresses = 10 * 2 ** 30;
+
 /** A model on a device, as it is or otherwise. */
 interface Subject {
   readonly model: string;
@@ -72,14 +75,17 @@ function fitting(subject: Subject, options: FitOptions): Fit {
 function problemOf({ model, at }: Subject, change: Otherwise, { machine, resident }: FitOptions): Fit['problem'] {
   const { need, limit, parts } = at(change);
   if (limit !== undefined) return { code: 'E902', message: limit };
-  return machine && need.peak > machine.free + resident ? { code: 'E903', message: lack(model, need, parts, machine, machine.free + resident) } : undefined;
+  // Beside the memory itself, room behind it, where addresses that are wrong end up.
+  const reserved = need.device === 'cpu' && machine?.limitedBy === 'address space' ? reservedAddresses : 0;
+  return machine && need.peak + reserved > machine.free + resident ? { code: 'E903', message: lack(model, need, parts, machine, machine.free + resident, reserved) } : undefined;
 }
 
 /** The sentence for memory that is not there. */
-export function lack(model: string, need: MemoryNeed, parts: string, machine: MachineMemory, free: number): string {
+function lack(model: string, need: MemoryNeed, parts: string, machine: MachineMemory, free: number, reserved: number): string {
   const loading = need.peakLoad > need.peakRunning ? `, ${byteText(need.loading)} of it only while it is loaded` : '';
   const inside = need.adapter > 0 ? 'beside the GPU' : parts;
-  return `${model} needs ${byteText(need.peak)} (${inside}${loading}), and ${freeText(free, machine)}`;
+  const addresses = reserved > 0 ? ` and ${byteText(reserved)} of addresses that WebAssembly reserves` : '';
+  return `${model} needs ${byteText(need.peak)} (${inside}${loading})${addresses}, and ${freeText(free, machine)}`;
 }
 
 function freeText(free: number, { total, limitedBy }: MachineMemory): string {
