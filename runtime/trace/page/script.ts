@@ -164,13 +164,13 @@ function drawOne() {
   const room = Math.max(260, Math.min($('one').parentElement.clientWidth - 4, 640) - margin);
   const cell = Math.min(34, room / T);
   one = { cell, margin };
-  const size = cell * T;
-  const c = sized($('one'), margin + size + 2, margin + size + 2);
-  c.drawImage(picture(state.map, state.head, Math.min(T, Math.round(size * (devicePixelRatio || 1)))), margin, margin, size, size);
+  const side = cell * T;
+  const c = sized($('one'), margin + side + 2, margin + side + 2);
+  c.drawImage(picture(state.map, state.head, Math.min(T, Math.round(side * (devicePixelRatio || 1)))), margin, margin, side, side);
   c.strokeStyle = colours['--line'];
-  c.strokeRect(margin, margin, size, size);
+  c.strokeRect(margin, margin, side, side);
   c.strokeStyle = colours['--mark'];
-  c.strokeRect(margin, margin + state.token * cell, size, Math.max(2, cell));
+  c.strokeRect(margin, margin + state.token * cell, side, Math.max(2, cell));
   c.font = (named ? Math.max(7, Math.min(12, cell - 1)) : 11) + 'px ui-monospace, "DejaVu Sans Mono", monospace';
   const step = named ? 1 : 2 ** Math.ceil(Math.log2(20 / cell));
   for (let t = 0; t < T; t += step) {
@@ -257,9 +257,9 @@ function drawChart() {
 $('own').addEventListener('change', drawChart);
 
 // Experts.
+const count = Math.max(1, ...experts.map((e) => e.counts.length));
+const size = Math.max(6, Math.min(26, Math.floor(1000 / count)));
 function drawExperts() {
-  const count = Math.max(...experts.map((e) => e.counts.length));
-  const size = Math.max(6, Math.min(26, Math.floor(1000 / count)));
   const c = sized($('experts'), left + count * size + 2, 18 + experts.length * (size + 2));
   c.fillStyle = colours['--dim'];
   for (let e = 0; e < count; e += Math.ceil(24 / size)) c.fillText(e, left + e * size + 2, 11);
@@ -276,6 +276,8 @@ function drawExperts() {
       c.strokeRect(left + e * size + (chosen ? 1 : 0.5), y + (chosen ? 1 : 0.5), size - (chosen ? 3 : 2), size - (chosen ? 2 : 1));
     });
   });
+}
+if (experts.length > 0) {
   withTip($('experts'), (event) => {
     const row = experts[Math.floor((event.offsetY - 18) / (size + 2))], e = Math.floor((event.offsetX - left) / size);
     if (!row || !(e >= 0) || row.counts[e] === undefined) return undefined;
