@@ -105,6 +105,8 @@ export function writeAgainst(report: AgainstReport): void {
   writeComparison(report);
   if (report.unknown.length > 0) line(`not compared, as the model has no such values: ${report.unknown.slice(0, 8).join(', ')}${report.unknown.length > 8 ? ', ...' : ''}`);
   if (report.firstDivergence !== undefined) line(`first divergence: ${spoken(report.firstDivergence)}`);
+  const atOnce = report.outputs.filter((d) => d.name !== 'gen_logits');
+  if (!report.passed && atOnce.every((d) => d.close)) line('at once all outputs agree: what is wrong is how single tokens are computed, or a limit just passed; --fused and --devices look there');
   if (report.inside) writeInside(report.inside, report.nmse !== undefined);
   if (report.causes) writeCauses(report.causes);
   writeVerdict(report);

@@ -57,6 +57,22 @@ describe('peel', () => {
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, firstDivergence: 'hidden.0', causes: { agrees: false, likely: { changes: [{ cause: 'rotary pairing' }], alters: 'layers.0.attention.q_rope' } } });
   });
 
+  it('diff says what 8-bit inputs and quantised weights cost', async () => {
+    const [exact, weights, none] = await Promise.all([
+      peel('diff', 'nano-llama', '--exact', '--quantize', 'q4_0', '--device', 'cpu', '--threads', '1', '--tokens', '1', '--json'),
+      peel('diff', 'nano-llama', '--quantize', 'q4_0', '--nmse', '1e-6', '--device', 'cpu', '--threads', '1', '--tokens', '1'),
+      peel('diff', 'nano-llama', '--exact', '--device', 'cpu', '--threads', '1', '--tokens', '1'),
+    ]);
+    expect([exact.code, weights.code, none.code]).toEqual([0, 1, 0]);
+    const { sides, outputs } = JSON.parse(exact.out) as { sides: string[]; outputs: { name: string; nmse: number }[] };
+    expect(sides).toEqual(['8-bit inputs', 'exact inputs']);
+    const logits = outputs.find((d) => d.name === 'logits')?.nmse ?? 0;
+    expect(logits).toBeGreaterThan(1e-7);
+    expect(logits).toBeLessThan(0.02);
+    expect(weights.out).toMatch(/q4_0 against as stored\n[\s\S]*first divergence: embeddings\n[\s\S]*the first beyond the limit: embeddings\.token\nFAILED: beyond an NMSE of 0\.000001/);
+    expect(none.err).toMatch(/both are the same: no weights are quantised/);
+  });
+
   it('diff finds the operator in a recording that holds inner values', async () => {
     const file = path.join(folder.path, 'recording.safetensors');
     expect((await peel('diff', llama, '--save', file, '--tap', 'layers.*', '--device', 'cpu')).code).toBe(0);
