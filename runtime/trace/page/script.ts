@@ -227,7 +227,7 @@ function drawChart() {
   const own = $('own').checked;
   const values = chart.series.map(({ all, tokens: each }) => (own ? each.map((row) => row && row[state.token]) : all));
   const shown = values.flat().filter((v) => v > 0);
-  const width = Math.max(320, $('chart').clientWidth), height = 300, x0 = 56, y0 = 264;
+  const width = Math.max(320, $('chart').clientWidth), height = 306, x0 = 56, y0 = 264;
   const layers = chart.layers.length;
   let low = Math.floor(Math.log10(Math.min(...shown, 1e9))), high = Math.ceil(Math.log10(Math.max(...shown, 1e-9)));
   if (!(high > low)) { high = Number.isFinite(low) ? low + 1 : 1; low = Number.isFinite(low) ? low : 0; }
