@@ -2,6 +2,7 @@
 /** The `peel` command. */
 import { CommanderError } from 'commander';
 import { ExitCode } from '../compiler/diagnostics.ts';
+import { asMemoryError } from '../runtime/fit/out-of-memory.ts';
 import { reportError } from './output.ts';
 import { program } from './program.ts';
 
@@ -19,7 +20,7 @@ async function main(): Promise<number> {
   } catch (error) {
     // commander has said what is wrong; help and version end with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
-    return reportError(error, { json });
+    return reportError(await asMemoryError(error, 'while this ran'), { json });
   }
   return code;
 }

@@ -1,7 +1,8 @@
 /** The preflight: a spec, its config and the headers of its weights, without reading any weight. */
 import { compileSpec } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
-import { compileInput, configProblems, weightProblems, type ModelOptions } from './model.ts';
+import { compileInput, type ModelOptions } from './model.ts';
+import { configProblems, weightProblems } from './problems.ts';
 import { checkSpec } from '../compiler/resolve.ts';
 import { locate } from './locate.ts';
 import { openWeights } from './weights/folder.ts';

@@ -1,5 +1,4 @@
 /** A model from files to running: opened (spec, config, headers), planned, loaded on a device. */
-import { checkConfig } from '../compiler/config-check.ts';
 import { compileSpec, type Compiled, type CompileInput } from '../compiler/compile.ts';
 import { ExitCode, PeelError, type Diagnostic } from '../compiler/diagnostics.ts';
 import type { WeightFormat } from '../compiler/formats.ts';
@@ -8,9 +7,7 @@ import type { Graph, Shape, WeightSlot } from '../compiler/graph/types.ts';
 import type { Model, ParamValue } from '../compiler/model.ts';
 import { buildPlan, defaultOutputs, type PlanOptions } from '../compiler/build-plan.ts';
 import { locateDiagnostics } from '../compiler/locate.ts';
-import { checkMetadata } from '../compiler/metadata-check.ts';
 import { tapGraph } from '../compiler/taps.ts';
-import { preflight } from '../compiler/preflight.ts';
 import type { MapNode } from '../compiler/source.ts';
 import type { Capacity, ExecutionPlan, Target } from '../compiler/plan.ts';
 import type { Executor, StepInput, WeightProvider } from './backend.ts';
@@ -20,6 +17,7 @@ import type { Otherwise } from './fit/otherwise.ts';
 import { thisMachine, type MachineMemory } from './fit/machine.ts';
 import { asMemoryError } from './fit/out-of-memory.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from './locate.ts';
+import { configProblems, weightProblems, withoutConfig } from './problems.ts';
 import { referenceBackend } from './reference/executor.ts';
 import { firstNotFinite } from './reference/first-not-finite.ts';
 import { ConstraintEngine, grammarOf, type Constraint, type ConstraintSource } from './constrain/engine.ts';
@@ -29,7 +27,6 @@ import { lengthKey } from './generation/length-key.ts';
 import { Session, type SessionModel } from './session.ts';
 import { endIds, loadTokenizer } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { readText } from './weights/files.ts';
 import { readJsonObject } from './weights/json.ts';
 import { openWeights } from './weights/folder.ts';
 import { RecipeProvider } from './weights/provider.ts';
@@ -332,28 +329,6 @@ export function compileInput(located: Located, options: ModelOptions): CompileIn
     },
     ...(located.weights === undefined ? {} : { format: located.metadata ? 'gguf' as const : 'huggingface' as const }),
   };
-}
-
-/** Where params lack values because there is no config.json, says where they would come from. */
-export function withoutConfig(located: Located, diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  if (located.config !== undefined || located.metadata !== undefined || !diagnostics.some((d) => d.code === 'E501')) return diagnostics;
-  const file = shown(located.spec);
-  return [...diagnostics, {
-    code: 'E501', severity: 'error', path: '/params', message: `no config.json gives ${file} its values`, location: { file, line: 1, column: 1 },
-    hint: 'give --weights FOLDER with a config.json, or --set each param',
-  }];
-}
-
-/** What does not fit between a compiled spec and the tensors of its weights. */
-export function weightProblems({ spec, model, graph }: Compiled, source: TensorSource): readonly Diagnostic[] {
-  return spec && model && graph ? preflight(model, graph.weights, [...source.tensors.values()], spec.root) : [];
-}
-
-/** What the config or the metadata says that the spec does not describe. */
-export async function configProblems({ spec }: Compiled, { config, configFile, metadata }: Located): Promise<readonly Diagnostic[]> {
-  if (spec && metadata) return checkMetadata(spec, { name: shown(metadata.file), values: metadata.sources().gguf, columnOf: (key) => metadata.columnOf(key) });
-  if (!spec || !config || configFile === undefined) return [];
-  return checkConfig(spec, { name: shown(configFile), value: config, text: await readText(configFile) });
 }
 
 /**

@@ -29,6 +29,7 @@ export function testCommand(finish: Finish): Command {
     .option('--strict', 'what cannot be looked at on this machine counts as failed')
     .option('--verbose', 'a line for each case')
     .option('--workers <n>', 'processes that run cases; one for each core if absent, 0 for none besides this one', wholeNumber(0, 256))
+    .option('--force', 'run models that take more memory than is free')
     .option('--timeout <seconds>', 'most time of one case', wholeNumber(1, 86400), 120)
     .option('--json', 'one JSON object, as --reporter json')
     .addHelpText('after', `

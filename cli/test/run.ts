@@ -22,6 +22,7 @@ export interface TestFlags {
   readonly output?: string;
   readonly json?: boolean;
   readonly update?: boolean;
+  readonly force?: boolean;
   readonly watch?: boolean;
   readonly strict?: boolean;
   readonly verbose?: boolean;
@@ -47,7 +48,7 @@ export async function runAndReport(cases: readonly TestCase[], diagnostics: read
   };
   const results = await runCases(cases, {
     ...(process.argv[1] === undefined ? {} : { program: [process.argv[1], 'test-worker'] as const }),
-    workers: flags.workers ?? Math.min(os.availableParallelism(), 16), timeout: flags.timeout, update: flags.update ?? false,
+    workers: flags.workers ?? Math.min(os.availableParallelism(), 16), timeout: flags.timeout, update: flags.update ?? false, force: flags.force ?? false,
     onProgress: (done) => bar.update(done, cases.length),
     onResult: (result) => {
       if (group[0] && group[0].file !== result.file) showGroup();

@@ -14,12 +14,12 @@ export class CaseWork {
   private readonly named = new Set<string>();
   private specFiles: readonly string[] = [];
 
-  constructor(readonly test: TestCase, private readonly update: boolean, private readonly shared: SharedModel) {}
+  constructor(readonly test: TestCase, private readonly options: { readonly update: boolean; readonly force?: boolean }, private readonly shared: SharedModel) {}
 
   /** The context for one of the case's expectations, or for what holds of every case. */
   contextFor(wanted?: Wanted): CaseContext {
     return {
-      test: this.test, update: this.update,
+      test: this.test, update: this.options.update,
       compiled: () => this.compiled(),
       model: () => this.model(),
       plan: (options) => this.plan(options),
@@ -60,7 +60,7 @@ export class CaseWork {
   /** Cases run beside each other, so that one thread a session is enough. */
   async session(options: SessionOptions = {}): Promise<Session> {
     const { target } = this.test;
-    return (await this.model()).session({ ...this.sizes(), device: target.device, threads: target.threads, ...options });
+    return (await this.model()).session({ ...this.sizes(), device: target.device, threads: target.threads, ...(this.options.force ? { force: true } : {}), ...options });
   }
 
   private async number(wanted: Wanted | undefined, value: number | string, at: string, names: Readonly<Record<string, number>> = {}): Promise<number> {

@@ -15,6 +15,7 @@ export interface PoolOptions {
   /** Seconds after which a case is ended. */
   readonly timeout: number;
   readonly update: boolean;
+  readonly force?: boolean;
   /** Called with each result, in the order of the cases, and with how many are done in all. */
   readonly onResult?: (result: CaseResult) => void;
   readonly onProgress?: (done: number) => void;
@@ -110,7 +111,7 @@ class Worker {
         child.off('close', onEnd);
         lost(`it took more than ${this.options.timeout} s and was ended`, false);
       }, this.options.timeout * 1000);
-      const task: Task = { file: test.file, index: test.index, update: this.options.update };
+      const task: Task = { file: test.file, index: test.index, update: this.options.update, force: this.options.force ?? false };
       // A channel that is closed is one whose process ends: that is heard above.
       child.send(task, () => undefined);
     });

@@ -10,12 +10,14 @@ import type { SharedWork } from './shared.ts';
 export interface RunOptions {
   /** Write golden values and snapshots instead of comparing with them. */
   readonly update: boolean;
+  /** Load models though they take more memory than is free. */
+  readonly force?: boolean;
 }
 
 /** `shared`: what cases that run in this process have in common. */
 export async function runCase(test: TestCase, options: RunOptions, shared: SharedWork): Promise<CaseResult> {
   const started = performance.now();
-  const work = new CaseWork(test, options.update, await shared.modelOf(test));
+  const work = new CaseWork(test, options, await shared.modelOf(test));
   const findings: PlacedFinding[] = [];
   let internal = false;
   const wanted = new Map(test.expect.map((one) => [one.key, one]));

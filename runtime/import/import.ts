@@ -5,7 +5,8 @@ import { ExitCode, formatDiagnostic, PeelError, type Diagnostic } from '../../co
 import { loadSpec } from '../../compiler/load.ts';
 import { writeSpec, type Written } from '../../compiler/write-spec.ts';
 import { locate, modelsFolder, readSpecFile, shown, type Located } from '../locate.ts';
-import { compileInput, configProblems, weightProblems, type ModelOptions } from '../model.ts';
+import { compileInput, type ModelOptions } from '../model.ts';
+import { configProblems, weightProblems } from '../problems.ts';
 import { exists } from '../weights/files.ts';
 import { openModelFolder, openWeights } from '../weights/folder.ts';
 import { isObject, readJsonObject } from '../weights/json.ts';

@@ -6,7 +6,8 @@ import { loadSpec, readHeader, textList, type LoadedSpec } from '../../compiler/
 import { editDistance } from '../../compiler/nearest.ts';
 import { nodeAt } from '../../compiler/source.ts';
 import { readSpecFile, specNames, type Located } from '../locate.ts';
-import { compileInput, weightProblems } from '../model.ts';
+import { compileInput } from '../model.ts';
+import { weightProblems } from '../problems.ts';
 import type { TensorSource } from '../weights/safetensors.ts';
 
 /** Specs that are compiled, of those whose tensor names are most alike. */

@@ -1,6 +1,7 @@
 /** How much memory is free, from made-up files of /proc and /sys. */
 import { expect, test } from 'vitest';
-import { machineMemory, type MachineMemory, type SystemSource } from '../../runtime/fit/machine.ts';
+import { asMemoryError } from '../../runtime/fit/out-of-memory.ts';
+import { machineMemory, thisMachine, type MachineMemory, type SystemSource } from '../../runtime/fit/machine.ts';
 
 const GiB = 2 ** 30;
 const meminfo = 'MemTotal:       16777216 kB\nMemFree:         1048576 kB\nMemAvailable:    8388608 kB\n';
@@ -57,4 +58,28 @@ test('ulimit -v: the limit less the addresses that are taken', () => {
   const files = { '/proc/meminfo': meminfo, '/proc/self/status': 'Name:\tnode\nVmPeak:\t 9999999 kB\nVmSize:\t 1048576 kB\n' };
   expect(found({ ...files, '/proc/self/limits': limits(String(4 * GiB)) })).toEqual({ total: 4 * GiB, free: 3 * GiB, limitedBy: 'address space' });
   expect(found({ ...files, '/proc/self/limits': limits('unlimited') })).toMatchObject({ limitedBy: 'machine' });
+});
+
+test('this machine has less free than in all', async () => {
+  const machine = await thisMachine();
+  expect(machine?.free).toBeGreaterThan(0);
+  expect(machine?.free).toBeLessThan(machine?.total ?? 0);
+});
+
+test.each<[string, () => unknown]>([
+  ['an array that is too long', () => new Float32Array(2 ** 45)],
+  ['a buffer that is too long', () => new ArrayBuffer(2 ** 52)],
+  ['WebAssembly memory', () => { throw new RangeError('WebAssembly.Memory(): could not allocate memory'); }],
+  ['a worker', () => { throw Object.assign(new Error('Worker terminated due to reaching memory limit: JS heap out of memory'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }); }],
+  ['a system call', () => { throw Object.assign(new Error('ENOMEM: not enough memory, read'), { code: 'ENOMEM' }); }],
+])('memory that runs out for %s is a line with numbers', async (_what, take) => {
+  let error: unknown;
+  try { take(); } catch (thrown) { error = thrown; }
+  const found = await asMemoryError(error, 'while tiny was being loaded', { total: 2 * GiB, free: GiB, limitedBy: 'machine' });
+  expect(String(found)).toMatch(/E903 \/ memory ran out while tiny was being loaded: the process has [\d.]+ [MG]iB, 1.0 GiB of 2.0 GiB are free; peel plan tells/);
+});
+
+test('another error stays what it is', async () => {
+  const error = new RangeError('Maximum call stack size exceeded');
+  expect(await asMemoryError(error, '')).toBe(error);
 });
