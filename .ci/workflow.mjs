@@ -78,6 +78,7 @@ expect(`line ${line} of tiny.test.yaml is marked`, wrong.out.includes(`::error f
 if (steps.some(({ run }) => run?.includes('plan diff'))) {
   write(path.join(repository, 'tiny.test.yaml'), 'peel: 1\ntests: [{ name: is valid }]\n');
   expect('a change that passes is commented on', job().code === 0 && fs.existsSync(comment) && fs.readFileSync(comment, 'utf8').includes('tiny.yaml'));
+  if (fs.existsSync(comment)) process.stdout.write(fs.readFileSync(comment, 'utf8'));
 }
 for (const problem of problems) console.log(`NOT SO: ${problem}`);
 console.log(problems.length === 0 ? 'the workflow does what the README says' : `${problems.length} of the workflow's promises do not hold`);
