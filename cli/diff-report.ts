@@ -50,9 +50,12 @@ function writeInside({ values, first, vanished, stage, after }: Inside, rounded:
 }
 
 function operatorLine({ name, operators, inputs, weights, location }: FirstOperator): string {
-  const at = location ? ` at ${location.file}:${location.line}:${location.column}` : '';
   const from = [...inputs.map((input) => `${input.name} (NMSE ${short(input.nmse)})`), ...some(weights)].join(', ');
-  return `first wrong operator: ${name}${operators.length > 0 ? ` (${some([...new Set(operators)]).join(', ')})` : ''}${at}${from === '' ? '' : `, of ${from}`}${inputs.length > 0 ? ': what goes in agrees, what comes out does not' : ''}`;
+  return `first wrong operator: ${name}${operators.length > 0 ? ` (${some([...new Set(operators)]).join(', ')})` : ''}${placed(location)}${from === '' ? '' : `, of ${from}`}${inputs.length > 0 ? ': what goes in agrees, what comes out does not' : ''}`;
+}
+
+function placed(location: FirstOperator['location']): string {
+  return location ? ` at ${location.file}:${location.line}:${location.column}` : '';
 }
 
 /** The first few of a list. */
@@ -75,7 +78,7 @@ function writeCauses(report: CauseReport): void {
   const left = untried > 0 ? `, ${untried} left for want of time (--seconds)` : '';
   if (likely) {
     line(`likely cause: ${changes(likely)} ${stage} agrees (NMSE ${was} -> ${short(likely.difference.nmse)})${likely.next === null ? ', and so does all that is behind it' : likely.next === undefined ? '' : `; the next to differ is ${likely.next}`}`);
-    if (likely.alters !== undefined) line(`  it first changes ${likely.alters}`);
+    if (likely.alters !== undefined) line(`  it first changes ${likely.alters}${placed(likely.location)}`);
     for (const one of likely.same) line(`  the same effect has ${one.cause}: ${one.text}`);
     return;
   }

@@ -1,6 +1,6 @@
 /** Attention: scale, cap, window, mask, biases, norms of queries and keys, and its rarer parts. */
 import type { Attention } from '../../../compiler/model.ts';
-import { alternative, eachAttention, eachPlainAttention, eachPosition, instead, others, show, type AnyAttention } from './change.ts';
+import { alternative, eachAttention, eachBody, eachPlainAttention, eachPosition, instead, others, show, type AnyAttention } from './change.ts';
 import type { Cause } from './types.ts';
 
 /** Widths that one might take the root of, and what they are called. */
@@ -93,9 +93,11 @@ const bias: Cause = {
     const parts = ['q', 'k', 'v', 'o'] as const;
     const to = (text: string, which: readonly (typeof parts)[number][], value: boolean) => alternative(text, eachPlainAttention(model, scope, (attention) =>
       (which.every((part) => attention.bias[part] === value) ? attention : { ...attention, bias: { ...attention.bias, ...Object.fromEntries(which.map((part) => [part, value])) } })));
+    const latent = (text: string, which: 'qA' | 'kvA' | 'o', value: boolean) => alternative(text, eachBody(model, scope, (body) =>
+      (body.kind !== 'mla' || body.bias[which] === value ? body : { ...body, bias: { ...body.bias, [which]: value } })));
     return [true, false].flatMap((value) => {
       const word = value ? 'a bias' : 'no bias';
-      return [...to(`${word} of queries, keys and values`, ['q', 'k', 'v'], value), ...to(`${word} of all four projections`, parts, value), ...parts.flatMap((part) => to(`${word} of the projection \`${part}\``, [part], value))];
+      return [...latent(`${word} of the projection \`q_a\``, 'qA', value), ...latent(`${word} of the projection \`kv_a\``, 'kvA', value), ...latent(`${word} of the projection \`o\``, 'o', value), ...to(`${word} of queries, keys and values`, ['q', 'k', 'v'], value), ...to(`${word} of all four projections`, parts, value), ...parts.flatMap((part) => to(`${word} of the projection \`${part}\``, [part], value))];
     });
   },
 };

@@ -1,4 +1,5 @@
 /** Finds what is likely wrong with a model by trying: of the alternatives, which one makes the error vanish? */
+import type { Location } from '../../../compiler/diagnostics.ts';
 import type { Graph, WeightSlot } from '../../../compiler/graph/types.ts';
 import { lowerModel } from '../../../compiler/lower/lower-model.ts';
 import type { Model } from '../../../compiler/model.ts';
@@ -26,8 +27,9 @@ export interface LikelyCause {
   readonly same: readonly TriedChange[];
   /** The first output that differs then in the whole model; null where none does, absent where nobody looked. */
   readonly next?: string | null;
-  /** The first named value that the changes alter. */
+  /** The first named value that the changes alter, and where the spec says it. */
   readonly alters?: string;
+  readonly location?: Location;
 }
 
 export interface CauseReport extends Stretch {
@@ -228,7 +230,15 @@ class Search {
   async describe(found: Candidate, alike: readonly Candidate[]): Promise<LikelyCause> {
     const next = this.late ? undefined : await this.firstDifference(found);
     const alters = this.late ? undefined : await this.firstAltered(found);
-    return { changes: found.changes, difference: found.difference, same: alike.flatMap((c) => c.changes.slice(-1)), ...(next === undefined ? {} : { next }), ...(alters === undefined ? {} : { alters }) };
+    return { changes: found.changes, difference: found.difference, same: alike.flatMap((c) => c.changes.slice(-1)), ...(next === undefined ? {} : { next }), ...(alters === undefined ? {} : { alters, ...this.placeOf(alters) }) };
+  }
+
+  private placeOf(name: string): { readonly location?: Location } {
+    const { graph } = this.loaded;
+    const id = graph.values.find((value) => value.name === name)?.node;
+    const path = graph.nodes.find((node) => node.id === id)?.origin.path;
+    const location = path === undefined ? undefined : this.loaded.placeOf(path);
+    return location ? { location } : {};
   }
 
   private async firstDifference(found: Candidate): Promise<string | null | undefined> {

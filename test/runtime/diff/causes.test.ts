@@ -9,9 +9,11 @@ import { compareAgainst } from '../../../runtime/diff/against.ts';
 import { findCauses, type CauseReport } from '../../../runtime/diff/causes/find.ts';
 import { stretchOf } from '../../../runtime/diff/inside.ts';
 import { comparedOutputs } from '../../../runtime/diff/outputs.ts';
+import { record } from '../../../runtime/diff/record.ts';
 import { compareWithRecording, readRecording } from '../../../runtime/diff/recording.ts';
 import { loadModel } from '../../../runtime/model.ts';
 import { openSafetensors } from '../../../runtime/weights/safetensors.ts';
+import { writeSafetensors } from '../../../runtime/weights/writer.ts';
 import { temporaryFolder } from '../weights/files.ts';
 import { furtherFolder, goldenFolder } from '../../support/model-folder.ts';
 
@@ -102,6 +104,36 @@ describe('a fault', () => {
     const { first, report } = await diagnose('qwen3', { set: { rope_pairing: 'interleaved' } }, 'reference');
     expect(first).toBe('hidden.0');
     expect(report?.likely).toMatchObject({ changes: [{ cause: 'rotary pairing' }] });
+  });
+
+  it('in a block of the spec\'s own is found, with random weights', async () => {
+    const spec = (name: string, doubled: boolean): string => {
+      const file = path.join(folder.path, `${name}.yaml`);
+      writeFileSync(file, `peel: 1
+name: ${name}
+embeddings: { token: { rows: 40, dim: 8 } }
+normalization: { kind: rmsnorm, eps: 1e-5 }
+layers:
+  repeat: 2
+  residual: [{ id: mixer, norm: default, block: { use: mixer, with: { doubled: ${doubled} } } }]
+output: { norm: default, linear: { tied: true } }
+blocks:
+  mixer:
+    params: { doubled: false }
+    weights: { up: [8, 8] }
+    body: [{ h: "linear(x, up)" }, { out: "h * (doubled ? 2 : 1)" }]
+`);
+      return file;
+    };
+    const right = await loadModel({ path: spec('right', true), random: 3 }), wrong = await loadModel({ path: spec('wrong', false), random: 3 });
+    const session = { device: 'reference', context: 16, maxTokens: 8, logitRows: 8 } as const;
+    const file = path.join(folder.path, 'mixer.safetensors');
+    await writeSafetensors(file, await record(await right.session({ ...session, outputs: comparedOutputs(2) }), [1, 2, 3, 4], 0));
+    const source = await openSafetensors(file);
+    const report = await compareAgainst(wrong, source, file, session, { tolerance: 1e-4 });
+    expect(report).toMatchObject({ firstDivergence: 'hidden.0', causes: { likely: { changes: [{ cause: 'param of a block', text: '`doubled` true in place of false' }], next: null, alters: 'layers.0.mixer.out', location: { line: 13 } } } });
+    await source.dispose();
+    await Promise.all([right.dispose(), wrong.dispose()]);
   });
 
   it('of one layer leaves the next one to be found', async () => {
