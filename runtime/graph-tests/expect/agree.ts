@@ -19,7 +19,7 @@ interface WantedAgreement {
   readonly devices?: readonly DeviceName[];
   readonly decode?: boolean | number;
   readonly sequences?: boolean;
-  readonly causal?: boolean;
+  readonly causal?: boolean | number;
 }
 
 /** Largest difference, for results of about 1. */
