@@ -63,6 +63,7 @@ function targetFor(name: string | undefined, threads: number | undefined): Targe
 }
 
 async function plan(path: string, flags: PlanFlags): Promise<ExitCode> {
+  if (flags.fit && flags.dump !== undefined) throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: '--fit and --dump exclude each other' }]);
   const model = await loadModel({ ...toModelOptions(path, flags), headersOnly: true });
   try {
     noteQuantisation(model.quantisation);

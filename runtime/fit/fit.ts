@@ -4,7 +4,7 @@ import { ExitCode, PeelError } from '../../compiler/diagnostics.ts';
 import type { Graph } from '../../compiler/graph/types.ts';
 import type { Capacity, ExecutionPlan } from '../../compiler/plan.ts';
 import type { Quantisation } from '../../compiler/quantise-choice.ts';
-import { limitProblem, mainParts } from './limits.ts';
+import { limitOf, limitProblem, mainParts, type Limit } from './limits.ts';
 import type { MachineMemory } from './machine.ts';
 import { memoryNeed, referenceNeed, type MemoryNeed, type NeedOptions } from './need.ts';
 import { planOtherwise, type Otherwise } from './otherwise.ts';
@@ -25,12 +25,14 @@ const reservedAddresses = 10 * 2 ** 30;
 interface Subject {
   readonly model: string;
   readonly context: number;
-  readonly at: (change: Otherwise) => { readonly need: MemoryNeed; readonly limit: string | undefined; readonly parts: string };
+  readonly at: (change: Otherwise) => { readonly need: MemoryNeed; readonly problem: string | undefined; readonly limit?: Limit; readonly parts: string };
 }
 
 export interface Fit {
   readonly fits: boolean;
   readonly need: MemoryNeed;
+  /** What is nearest to what the device holds in one piece; the reference interpreter has no such limit. */
+  readonly limit?: Limit;
   /** What is free for all of `need`, and of how much. */
   readonly free?: number;
   readonly total?: number;
@@ -48,7 +50,7 @@ export function fitOf(plan: ExecutionPlan, options: FitOptions): Fit {
     at: (change) => {
       const other = change.context === undefined && change.formats === undefined ? plan : planOtherwise(plan, change);
       const need = memoryNeed(other, change.weights === undefined ? options : { ...options, weights: change.weights });
-      return { need, limit: limitProblem(other, need), parts: mainParts(need, other.capacity.context) };
+      return { need, limit: limitOf(other, need), problem: limitProblem(other, need), parts: mainParts(need, other.capacity.context) };
     },
   }, options);
 }
@@ -59,22 +61,22 @@ export function fitReference(graph: Graph, capacity: Capacity, { quantised: _non
     model: graph.name, context: capacity.context,
     at: ({ context = capacity.context }) => {
       const need = referenceNeed(graph, { ...capacity, context, maxTokens: Math.min(capacity.maxTokens, context) }, options);
-      return { need, limit: undefined, parts: mainParts(need, context) };
+      return { need, problem: undefined, parts: mainParts(need, context) };
     },
   }, options);
 }
 
 function fitting(subject: Subject, options: FitOptions): Fit {
   const { machine, resident } = options;
-  const { need } = subject.at({});
+  const { need, limit } = subject.at({});
   const problem = problemOf(subject, {}, options);
-  const place = machine === undefined ? {} : { free: machine.free + resident, total: machine.total, limitedBy: machine.limitedBy };
+  const place = { ...(limit ? { limit } : {}), ...(machine === undefined ? {} : { free: machine.free + resident, total: machine.total, limitedBy: machine.limitedBy }) };
   return problem === undefined ? { fits: true, need, ...place, instead: [] } : { fits: false, need, ...place, problem, instead: whatFits(subject, options) };
 }
 
 function problemOf({ model, at }: Subject, change: Otherwise, { machine, resident }: FitOptions): Fit['problem'] {
-  const { need, limit, parts } = at(change);
-  if (limit !== undefined) return { code: 'E902', message: limit };
+  const { need, problem, parts } = at(change);
+  if (problem !== undefined) return { code: 'E902', message: problem };
   // Beside the memory itself, room behind it, where addresses that are wrong end up.
   const reserved = need.device === 'cpu' && machine?.limitedBy === 'address space' ? reservedAddresses : 0;
   return machine && need.peak + reserved > machine.free + resident ? { code: 'E903', message: lack(model, need, parts, machine, machine.free + resident, reserved) } : undefined;
@@ -102,7 +104,8 @@ export function verdict({ need, free, limitedBy, problem }: Fit): string {
   if (problem) return `does not fit: ${problem.message}`;
   if (free === undefined) return 'fits the device; how much memory is free is not known';
   const where = limitedBy === 'container' ? ' in this container' : limitedBy === 'address space' ? ' of this process\'s address space' : '';
-  return `fits${need.peak > 0.9 * free ? ', but only just' : ''}: ${byteText(need.peak)} of ${byteText(free)} free${where}`;
+  const gpu = need.adapter > 0 ? `; whether ${byteText(need.adapter)} are free on the GPU is not known` : '';
+  return `fits${need.peak > 0.9 * free ? ', but only just' : ''}: ${byteText(need.peak)} of ${byteText(free)} free${where}${gpu}`;
 }
 
 /** Throws PeelError (exit code 13) with all numbers where the model does not fit. `force`: only what the device could never hold is refused. */
