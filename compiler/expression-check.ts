@@ -4,6 +4,7 @@
  */
 import { EXPRESSION_FUNCTIONS, unknownFunction, unknownName, walkExpression } from './expression/index.ts';
 import { specRules, testRules, type Rules } from './schema-rules.ts';
+import { bytesOf } from './sizes.ts';
 import { pointer } from './source.ts';
 import type { MapNode, ScalarNode, SourceNode } from './source.ts';
 import { TENSORS } from './resolve/params.ts';
@@ -37,6 +38,7 @@ const FURTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([['dimensi
 function checkNames(reporter: Reporter, node: ScalarNode & { readonly value: string }, path: string, kind: string, known: ReadonlySet<string>): void {
   // A name on its own may be one of the field's names; the field says so better when it is read.
   if (kind === 'choice' && /^[A-Za-z_0-9^]*$/.test(node.value)) return;
+  if (kind === 'size' && bytesOf(node.value) !== undefined) return;
   const expression = reporter.parse(node, path);
   if (!expression) return;
   walkExpression(expression, (part) => {

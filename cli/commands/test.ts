@@ -48,7 +48,10 @@ Examples:
 
 /** What the pool starts: not for people. */
 export function testWorkerCommand(): Command {
-  return new Command('test-worker').action(() => new Promise(() => serveCases()));
+  return new Command('test-worker').action(() => {
+    if (process.send === undefined) throw new PeelError(ExitCode.usage, [{ code: 'E012', severity: 'error', path: '', message: '`peel test` starts this itself; it is of no use alone' }]);
+    return new Promise(() => serveCases());
+  });
 }
 
 async function test(files: readonly string[], given: TestFlags): Promise<ExitCode> {

@@ -4,6 +4,7 @@ import type { Compiled } from '../../compiler/compile.ts';
 import { ExitCode, InternalError, PeelError } from '../../compiler/diagnostics.ts';
 import type { ExecutionPlan } from '../../compiler/plan.ts';
 import { nodeValue, Reporter, Values } from '../../compiler/resolve/context.ts';
+import { bytesOf } from '../../compiler/sizes.ts';
 import { diagnosticAt, nodeAt } from '../../compiler/source.ts';
 import type { LoadedModel, SessionOptions } from '../model.ts';
 import type { Session } from '../session.ts';
@@ -64,7 +65,8 @@ export class CaseWork {
   }
 
   private async number(wanted: Wanted | undefined, value: number | string, at: string, names: Readonly<Record<string, number>> = {}): Promise<number> {
-    if (typeof value === 'number') return value;
+    const written = typeof value === 'number' ? value : bytesOf(value);
+    if (written !== undefined) return written;
     const { params } = (await this.model()).model;
     const node = wanted && nodeAt(wanted.node, at);
     if (!node) throw new InternalError('graph tests', `nothing is written at ${wanted?.path ?? ''}${at}`);

@@ -88,7 +88,6 @@ class Worker {
     const child = this.child ?? this.start();
     this.output = '';
     return new Promise((resolve) => {
-      let timer: NodeJS.Timeout | undefined;
       const settle = (result: CaseResult, ended = false): void => {
         clearTimeout(timer);
         child.off('message', onMessage).off('close', onEnd).off('error', onError);
@@ -106,7 +105,7 @@ class Worker {
       const onError = (error: Error): void => lost(`the process that runs cases cannot be started: ${error.message}`);
       const onEnd = (code: number | null, signal: string | null): void => lost(`the process that ran it ended with ${signal ?? `exit code ${code ?? 'unknown'}`} before the case did`);
       child.on('message', onMessage).on('close', onEnd).on('error', onError);
-      timer = setTimeout(() => {
+      const timer = setTimeout(() => {
         child.kill('SIGKILL');
         child.off('close', onEnd);
         lost(`it took more than ${this.options.timeout} s and was ended`, false);

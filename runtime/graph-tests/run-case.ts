@@ -66,9 +66,9 @@ async function attempt(run: () => Promise<readonly Finding[]>): Promise<Attempt>
 /** A device that is not there is no failure of the case; anything else that users can mend is; the rest is a mistake of ours. */
 function explained(error: unknown): Attempt {
   if (error instanceof PeelError) {
-    const message = error.diagnostics.map((d) => formatDiagnostic(d)).join('\n');
-    const absent = error.exitCode === ExitCode.device && error.diagnostics.some((d) => d.code === 'E901');
-    return { found: [{ kind: absent ? 'not run' : 'failed', at: '', message }], mistake: false };
+    const absent = error.exitCode === ExitCode.device ? error.diagnostics.find((d) => d.code === 'E901') : undefined;
+    if (absent) return { found: [{ kind: 'not run', at: '', message: `webgpu: ${absent.message}` }], mistake: false };
+    return { found: [{ kind: 'failed', at: '', message: error.diagnostics.map((d) => formatDiagnostic(d)).join('\n') }], mistake: false };
   }
   const text = error instanceof InternalError ? error.message : error instanceof Error ? (process.env.PEEL_DEBUG ? error.stack ?? error.message : `${error.name}: ${error.message}`) : String(error);
   return { found: [{ kind: 'error', at: '', message: `this is a mistake in Peel, not in your input: ${text}` }], mistake: true };

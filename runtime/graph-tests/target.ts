@@ -2,6 +2,7 @@
 import { nearest } from '../../compiler/nearest.ts';
 import type { Target } from '../../compiler/plan.ts';
 import { targets } from '../../compiler/targets.ts';
+import { bytesOf } from '../../compiler/sizes.ts';
 import type { PlainValue } from '../../compiler/source.ts';
 
 const named: ReadonlyMap<string, Target> = new Map<string, Target>([['cpu', targets.cpu], ['webgpu', targets.webgpu], ['webgpu-software', targets.webgpuSoftware]]);
@@ -22,13 +23,7 @@ export function targetOf(value: PlainValue | undefined): Target {
   for (const [key, given] of Object.entries(fields)) {
     if (key === 'device' || given === null) continue;
     const name = key.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-    changes[name] = typeof given === 'string' ? bytesOf(given) : typeof given === 'boolean' ? given : Number(given);
+    changes[name] = typeof given === 'string' ? bytesOf(given) ?? 0 : typeof given === 'boolean' ? given : Number(given);
   }
   return { ...base, ...changes };
-}
-
-/** Bytes as a number, or as a text such as `128 MiB` or `1.5 GB`. */
-export function bytesOf(text: string): number {
-  const [, amount = '', prefix = '', binary = ''] = /^(\d+(?:\.\d+)?) ?(?:([KMGT])(i?))?B$/.exec(text) ?? [];
-  return Math.round(Number(amount) * (binary === '' ? 1000 : 1024) ** (prefix === '' ? 0 : 'KMGT'.indexOf(prefix) + 1));
 }

@@ -2,11 +2,11 @@
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { formatDiagnostic, orderDiagnostics } from '../../compiler/diagnostics.ts';
+import { bytesOf } from '../../compiler/sizes.ts';
 import { targets } from '../../compiler/targets.ts';
 import { expectations } from '../../runtime/graph-tests/expect/index.ts';
 import { findTestFiles } from '../../runtime/graph-tests/find.ts';
 import { loadTestFile } from '../../runtime/graph-tests/load.ts';
-import { bytesOf } from '../../runtime/graph-tests/target.ts';
 import schema from '../../schema/test.schema.json' with { type: 'json' };
 import { folderWith, tiny } from './files.ts';
 
@@ -84,5 +84,5 @@ tests:
 });
 
 it('reads sizes', () => {
-  expect(['12 B', '128 MiB', '1.5GB', '2 KB', '1 TiB'].map(bytesOf)).toEqual([12, 134217728, 1.5e9, 2000, 1099511627776]);
+  expect(['12 B', '128 MiB', '1.5GB', '2 KB', '1 TiB', '3 MIB', '5', ''].map(bytesOf)).toEqual([12, 134217728, 1.5e9, 2000, 1099511627776, undefined, undefined, undefined]);
 });

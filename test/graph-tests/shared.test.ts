@@ -61,3 +61,20 @@ it('parses a file again only when its text has changed', () => {
   expect(loadSpec('a.yaml', (name) => texts[name], undefined, counting).spec?.files).toEqual(['a.yaml', 'base.yaml']);
   expect(reads).toBe(2);
 });
+
+it('takes bytes as people write them', async () => {
+  const { cases, diagnostics } = loadTestFile(path.join(folderWith({ 'a.test.yaml': `peel: 1
+spec: tiny
+tests:
+  - { name: fits, context: 64, expect: { peak_bytes: { max: 1 MiB }, state_bytes: 8 KiB } }
+  - { name: does not, expect: { weight_bytes: { max: 1 KiB } } }
+` }), 'a.test.yaml'));
+  expect(diagnostics).toEqual([]);
+  const shared = new SharedWork();
+  const results = [];
+  for (const test of cases) results.push(await runCase(test, { update: false }, shared));
+  const [fits, not] = results;
+  expect(fits?.findings).toEqual([]);
+  expect(not).toMatchObject({ status: 'failed', findings: [{ kind: 'failed', location: { line: 5, column: 51 } }] });
+  await shared.dispose();
+});
