@@ -132,6 +132,8 @@ export class LoadedModel {
     readonly quantisation: QuantisationChoice | undefined,
     private readonly provide: ((model: Model, slots: readonly WeightSlot[]) => WeightProvider | undefined) | undefined,
     private readonly headers: WeightHeaders,
+    /** The model that the spec gives with other values of params, for the same weights; `undefined` where it gives none. */
+    readonly withParams: (set: Readonly<Record<string, ParamValue>>) => Model | undefined,
   ) {}
 
   /** Slots of this model, changed, from the same weights as they come; `undefined` where these do not have them all. */
@@ -360,13 +362,17 @@ export async function loadCompiled(located: Located, compiled: Compiled, options
       return form === undefined ? stored(slot) : storedAs(form);
     };
     const given = weights && choice ? new QuantisingProvider(weights, graph.weights, choice.forms) : weights;
+    const withParams = (set: Readonly<Record<string, ParamValue>>): Model | undefined => {
+      const other = compileSpec(compileInput(located, { ...options, set: { ...options.set, ...set } }));
+      return other.diagnostics.some((d) => d.severity === 'error') ? undefined : other.model;
+    };
     const provide = (other: Model, slots: readonly WeightSlot[]): WeightProvider | undefined => {
       if (!source) return options.random === undefined ? undefined : new RandomProvider(slots, options.random);
       const recipes = new RecipeProvider(source, slots, (slot) => other.recipes?.(slot), located.weights ?? '');
       return recipes.check().length === 0 ? recipes : undefined;
     };
     return new LoadedModel(located, spec.root, model, graph, diagnostics, options.headersOnly ? undefined : given, source, options, formats, choice, provide,
-      { stored, keep: options.keep ?? [], weights: given, unquantised: weights });
+      { stored, keep: options.keep ?? [], weights: given, unquantised: weights }, withParams);
   };
   if (located.weights === undefined) return loaded(options.random === undefined ? undefined : new RandomProvider(graph.weights, options.random), undefined);
   const provider = (source: TensorSource): WeightProvider => new RecipeProvider(source, graph.weights, (slot) => model.recipes?.(slot), located.weights ?? '');

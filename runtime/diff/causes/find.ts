@@ -185,36 +185,63 @@ class Search {
   }
 
   /** The value of a number that fits best, by Gauss-Newton steps; nothing where it leads nowhere. */
-  async solve(from: Candidate, scope: Scope, knob: Knob): Promise<Candidate | undefined> {
+  solve(from: Candidate, scope: Scope, knob: Knob): Promise<Candidate | undefined> {
+    const start = knob.value(from.model, scope);
+    return start === undefined ? Promise.resolve(undefined) : this.solveFor(from, knob.name, start, (x) => knob.set(from.model, scope, x));
+  }
+
+  private async solveFor(from: Candidate, cause: string, start: number, modelAt: (value: number) => Model | undefined): Promise<Candidate | undefined> {
     const { stage } = this.stretch;
     const expected = await this.options.expected(stage);
-    const start = knob.value(from.model, scope);
-    if (!expected || start === undefined || start <= 0) return undefined;
+    if (!expected || !(start > 0)) return undefined;
     const at = async (x: number): Promise<Float32Array | undefined> => {
-      const model = knob.set(from.model, scope, x);
+      const model = modelAt(x);
       this.tried++;
       return model && (await this.values(model, from.weights, [stage]))?.get(stage)?.data;
     };
-    let x = start;
+    let x = start, before = Infinity;
     for (let i = 0; i < 12; i++) {
       if (this.late) return undefined;
       const [now, then] = [await at(x), await at(x * 1.001)];
       if (!now || !then) return undefined;
-      let along = 0, size = 0;
+      let along = 0, size = 0, error = 0;
       for (let n = 0; n < expected.length; n++) {
         const slope = ((then[n] ?? 0) - (now[n] ?? 0)) / 1e-3;
         along += slope * ((expected[n] ?? 0) - (now[n] ?? 0));
         size += slope * slope;
+        error += ((expected[n] ?? 0) - (now[n] ?? 0)) ** 2;
       }
-      const step = size === 0 ? 0 : Math.max(-2, Math.min(2, along / size));
+      // What does not lead there soon never does.
+      if (size === 0 || (i >= 3 && !(error < before / 2) && error > 1e-12 * size)) return undefined;
+      if (i >= 2) before = error;
+      const step = Math.max(-2, Math.min(2, along / size));
       x *= Math.exp(step);
       if (Math.abs(step) < 1e-5) break;
     }
     // Numbers that people chose have few digits.
     for (const value of [Number(x.toPrecision(2)), Number(x.toPrecision(3)), Number(x.toPrecision(4)), x]) {
-      const model = knob.set(from.model, scope, value);
+      const model = modelAt(value);
       const measured = model && await this.measure(model, from.weights);
-      if (model && measured?.close) return { changes: [...from.changes, { cause: knob.name, text: `${show(value)} in place of ${show(start)}` }], model, weights: from.weights, difference: measured };
+      if (model && measured?.close) return { changes: [...from.changes, { cause, text: `${show(value)} in place of ${show(start)}` }], model, weights: from.weights, difference: measured };
+    }
+    return undefined;
+  }
+
+  /** Params of the spec: those that are true or false, and numbers that need not be whole. One may be used in several places. */
+  async params(from: Candidate): Promise<Candidate | undefined> {
+    const { model: { params }, withParams } = this.loaded;
+    for (const [name, value] of Object.entries(params)) {
+      if (this.late) { this.untried++; continue; }
+      const cause = `param \`${name}\``;
+      if (typeof value === 'number') {
+        const found = withParams({ [name]: value * 1.001 }) && await this.solveFor(from, cause, value, (x) => withParams({ [name]: x }));
+        if (found) return found;
+      }
+      const model = typeof value === 'boolean' ? withParams({ [name]: !value }) : undefined;
+      if (!model) continue;
+      this.tried++;
+      const measured = await this.measure(model, []);
+      if (measured?.close) return { changes: [{ cause, text: `${!value} in place of ${value}` }], model, weights: [], difference: measured };
     }
     return undefined;
   }
@@ -289,7 +316,8 @@ export async function findCauses(loaded: LoadedModel, stretch: Stretch, options:
       const found = await search.solve(from, scope, knob);
       if (found && found.difference.nmse <= before.nmse / least) return found;
     }
-    return undefined;
+    const param = from.changes.length === 0 ? await search.params(from) : undefined;
+    return param && param.difference.nmse <= before.nmse / least ? param : undefined;
   };
   for (let depth = 0; depth < 3; depth++) {
     const found = await search.step(best, scope, options.causes ?? allCauses);

@@ -87,6 +87,7 @@ const faults: readonly (readonly [what: string, checkpoint: string, fault: Fault
   ['a fused tensor cut otherwise', 'gpt2', { spec: 'extends: gpt2\nweights: { huggingface: { tensors: { "layers.attention.{q,k,v}": { name: "h.{i}.attn.c_attn", transpose: true, unpack: { outer: heads, parts: { q: head_dim, k: head_dim, v: head_dim } } } } } }' },
     'hidden.0', 'fused tensor: its parts one after the other'],
   ['a pairing in latent attention', 'deepseek_v3', { set: { interleave: false } }, 'hidden.0', 'rotary pairing: \'interleaved\' in place of \'half\''],
+  ['a param used in two places', 'deepseek_v3_yarn', { set: { rope_factor: 3 } }, 'hidden.0', 'param `rope_factor`: 4 in place of 3'],
   ['two faults at once', 'llama', { set: { rope_pairing: 'interleaved', activation: 'gelu' } }, 'hidden.0', 'rotary pairing: \'half\' in place of \'interleaved\' & activation: \'silu\' in place of \'gelu\''],
   ['one expert too few', 'mixtral', { set: { top_k: 1 } }, 'hidden.0', 'experts: one more'],
 ];
