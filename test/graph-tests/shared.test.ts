@@ -75,6 +75,6 @@ tests:
   for (const test of cases) results.push(await runCase(test, { update: false }, shared));
   const [fits, not] = results;
   expect(fits?.findings).toEqual([]);
-  expect(not).toMatchObject({ status: 'failed', findings: [{ kind: 'failed', location: { line: 5, column: 51 } }] });
+  expect(not).toMatchObject({ status: 'failed', findings: [{ kind: 'failed', location: { line: 5, column: 49 } }] });
   await shared.dispose();
 });
