@@ -21,7 +21,14 @@ interface WantedKernels {
 export const kernels = expectation<WantedKernels>('kernels', async (context, wanted) => {
   const { kernels: all } = await context.plan();
   const { layers } = (await context.model()).model;
-  const ofLayer = (layer: number): readonly Kernel[] => all.filter((kernel) => layerOf(kernel) === layer);
+  const byLayer = new Map<number | undefined, Kernel[]>();
+  for (const kernel of all) {
+    const layer = layerOf(kernel);
+    const others = byLayer.get(layer);
+    if (others) others.push(kernel);
+    else byLayer.set(layer, [kernel]);
+  }
+  const ofLayer = (layer: number): readonly Kernel[] => byLayer.get(layer) ?? [];
   const findings: Finding[] = [];
   const { per_layer: each, layers: list, ...counts } = wanted;
   for (const [name, bound] of Object.entries(counts)) {
