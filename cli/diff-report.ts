@@ -77,13 +77,13 @@ function writeCauses(report: CauseReport): void {
   }
   const left = untried > 0 ? `, ${untried} left for want of time (--seconds)` : '';
   if (likely) {
-    line(`likely cause: ${changes(likely)} ${stage} agrees (NMSE ${was} -> ${short(likely.difference.nmse)})${likely.next === null ? ', and so does all that is behind it' : likely.next === undefined ? '' : `; the next to differ is ${likely.next}`}`);
+    line(`likely cause: ${changes(likely)}, ${stage} agrees (NMSE ${was} -> ${short(likely.difference.nmse)})${likely.next === null ? ', and so does all that is behind it' : likely.next === undefined ? '' : `; the next to differ is ${likely.next}`}`);
     if (likely.alters !== undefined) line(`  it first changes ${likely.alters}${placed(likely.location)}`);
     for (const one of likely.same) line(`  the same effect has ${one.cause}: ${one.text}`);
     return;
   }
   line(`likely cause: none of ${tried} that were tried makes the difference vanish${left}`);
-  if (nearest) line(`  nearest: ${changes(nearest)} ${stage} differs less (NMSE ${was} -> ${short(nearest.difference.nmse)})`);
+  if (nearest) line(`  nearest: ${changes(nearest)}, ${stage} differs less (NMSE ${was} -> ${short(nearest.difference.nmse)})`);
 }
 
 function changes({ changes: list }: LikelyCause): string {

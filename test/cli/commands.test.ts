@@ -53,7 +53,7 @@ describe('peel', () => {
     const fault = ['--against', golden('llama', 'golden.safetensors'), '--device', 'cpu', '--set', 'rope_pairing=interleaved'];
     const [ran, json] = await Promise.all([peel('diff', llama, ...fault), peel('diff', llama, ...fault, '--json')]);
     expect([ran.code, json.code]).toEqual([1, 1]);
-    expect(ran.out).toMatch(/first divergence: hidden\.0, the output of layer 0\n\nlikely cause: rotary pairing: with 'half' in place of 'interleaved' hidden\.0 agrees \(NMSE 0\.\d+ -> .*\), and so does all that is behind it\n {2}it first changes layers\.0\.attention\.q_rope at models\/llama\.yaml:\d+:\d+\n/);
+    expect(ran.out).toMatch(/first divergence: hidden\.0, the output of layer 0\n\nlikely cause: rotary pairing: with 'half' in place of 'interleaved', hidden\.0 agrees \(NMSE 0\.\d+ -> .*\), and so does all that is behind it\n {2}it first changes layers\.0\.attention\.q_rope at models\/llama\.yaml:\d+:\d+\n/);
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, firstDivergence: 'hidden.0', causes: { agrees: false, likely: { changes: [{ cause: 'rotary pairing' }], alters: 'layers.0.attention.q_rope' } } });
   });
 
