@@ -75,8 +75,8 @@ describe('what is needed', () => {
     await model.dispose();
   });
 
-  it.each(['nano-llama', 'test/golden/mixtral', 'test/gguf/files/llama.gguf'])('is what WebGPU uploads of %s', async (path) => {
-    const model = await loadModel({ path });
+  it.each([{ path: 'nano-llama' }, { path: 'test/golden/mixtral' }, { path: 'nano-llama', quantize: 'q8_0' }, { path: 'nano-gpt', quantize: 'q4_0' }] as const)('is what WebGPU uploads of %o', async (options) => {
+    const model = await loadModel(options);
     const backend = await openTestWebGpu();
     const weights = (model as unknown as { weights: Parameters<typeof backend.load>[1] }).weights;
     const plan = model.plan(backend.target, { context: 32 });
