@@ -4,6 +4,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { formatDiagnostic } from '../../compiler/diagnostics.ts';
 import { kernelPasses } from '../../compiler/passes/index.ts';
+import type { PlacedFinding } from '../../runtime/graph-tests/case.ts';
 import { loadTestFile } from '../../runtime/graph-tests/load.ts';
 import { runCase } from '../../runtime/graph-tests/run-case.ts';
 import { SharedWork } from '../../runtime/graph-tests/shared.ts';
@@ -11,14 +12,18 @@ import { folderWith } from './files.ts';
 
 /** What a case of tiny.yaml finds; `more` is the rest of the case. */
 async function found(expectation: string, more = '', { folder = folderWith({}), update = false }: { readonly folder?: string; readonly update?: boolean } = {}): Promise<string[]> {
+  return (await findings(expectation, more, folder, update)).map(({ kind, message }) => `${kind === 'failed' ? '' : `${kind}: `}${message}`.replaceAll(`${folder}/`, ''));
+}
+
+async function findings(expectation: string, more: string, folder: string, update = false): Promise<readonly PlacedFinding[]> {
   const file = path.join(folder, 'a.test.yaml');
   writeFileSync(file, `peel: 1\nspec: tiny\ntests:\n  - name: a\n    ${more}\n    expect: { ${expectation} }\n`);
   const { cases: [test], diagnostics } = loadTestFile(file);
   if (!test) throw new Error(diagnostics.map((d) => formatDiagnostic(d)).join('\n'));
   const shared = new SharedWork();
-  const { findings } = await runCase(test, { update }, shared);
+  const result = await runCase(test, { update }, shared);
   await shared.dispose();
-  return findings.map(({ kind, message }) => `${kind === 'failed' ? '' : `${kind}: `}${message}`.replaceAll(`${folder}/`, ''));
+  return result.findings;
 }
 
 it('looks at shapes and types of named values', async () => {
@@ -27,6 +32,14 @@ it('looks at shapes and types of named values', async () => {
     'layers.0.attention.q, layers.1.attention.q: wanted the shape [T, 4, 16], found [T, 4, 4]; wanted i32, found f32, at layers.0.attention.q (tiny.yaml:10)',
     'no value of the model fits `layers.0.attn.q`; did you mean `layers.0.attention.q`?',
   ]);
+});
+
+it('names the place in the spec, where annotations stand', async () => {
+  const folder = folderWith({});
+  const [shape] = await findings('values: { layers.0.ffn.up: { shape: [T] } }', '', folder);
+  expect(shape).toMatchObject({ location: { line: 6 }, spec: { file: path.join(folder, 'tiny.yaml'), line: 12 } });
+  const [number] = await findings('agree: { devices: [cpu, reference], tolerance: 0 }', '', folder);
+  expect(number?.spec?.file).toBe(path.join(folder, 'tiny.yaml'));
 });
 
 it('counts operators and parameters', async () => {

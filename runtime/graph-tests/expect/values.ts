@@ -2,7 +2,7 @@
 import type { Dim, DType, Node, Shape } from '../../../compiler/graph/types.ts';
 import { pointer } from '../../../compiler/source.ts';
 import { tapGraph } from '../../../compiler/taps.ts';
-import type { CaseContext } from '../case.ts';
+import type { CaseContext, Finding } from '../case.ts';
 import { expectation, failed } from './expectation.ts';
 import { several, whereOf } from './where.ts';
 
@@ -12,7 +12,7 @@ export const values = expectation<Readonly<Record<string, WantedValue>>>('values
   const { graph } = await context.model();
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const named = new Map(graph.values.map(({ name, node }) => [name, nodes.get(node)]));
-  const findings = [];
+  const findings: Finding[] = [];
   for (const [pattern, { shape, dtype }] of Object.entries(wanted)) {
     const at = pointer('', pattern);
     const { names, diagnostics } = tapGraph(graph, [pattern]);
@@ -27,7 +27,10 @@ export const values = expectation<Readonly<Record<string, WantedValue>>>('values
       if (others) others.names.push(name);
       else wrong.set(said, { node, names: [name] });
     }
-    for (const [said, { node, names: which }] of wrong) findings.push(failed(`${several(which)}: ${said}, at ${await whereOf(context, node.origin)}`, at));
+    for (const [said, { node, names: which }] of wrong) {
+      const { text, finding } = await whereOf(context, node.origin);
+      findings.push({ ...failed(`${several(which)}: ${said}, at ${text}`, at), ...finding });
+    }
   }
   return findings;
 });
