@@ -50,7 +50,7 @@ function throwErrors(diagnostics: readonly Diagnostic[]): void {
 export function specFor(modelType: string): string {
   // Most often the file is called like the type: looking there first spares reading them all.
   const likely = `${modelType}.yaml`;
-  const names = readdirSync(modelsFolder).filter((n) => n.endsWith('.yaml')).sort((a, b) => Number(b === likely) - Number(a === likely));
+  const names = readdirSync(modelsFolder).filter((n) => n.endsWith('.yaml') && !n.endsWith('.test.yaml')).sort((a, b) => Number(b === likely) - Number(a === likely));
   for (const name of names) {
     const file = path.join(modelsFolder, name);
     const { spec } = loadSpec(file, readDisk, modelsFolder);
