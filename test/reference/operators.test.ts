@@ -54,6 +54,10 @@ describe('reference operators', () => {
     const k = f([2, 1, 2], 1, 0, 0, 1);
     near(scores(f([1, 2, 2], 1, 2, 3, 4), k), [1, 2, 2], [1, 2, 3, 4]);
     near(mix(f([1, 2, 2], 0.5, 0.5, 0, 1), f([2, 1, 2], 1, 2, 3, 4)), [1, 2, 2], [2, 3, 3, 4]);
+    // Neighbours share: of four heads the first two use the first of two key heads.
+    const pairs = f([1, 2, 1], 1, 10);
+    near(scores(f([1, 4, 1], 1, 2, 3, 4), pairs), [1, 4, 1], [1, 2, 30, 40]);
+    near(mix(f([1, 4, 1], 1, 1, 1, 1), pairs), [1, 4, 1], [1, 1, 10, 10]);
   });
 
   test('norms', () => {
