@@ -4,8 +4,8 @@ import { onReference, testCheckpoints } from '../support/golden-suite.ts';
 import { checkpointNames, furtherFolder } from '../support/model-folder.ts';
 
 describe('further checkpoints on the reference backend', () => {
-  test('there are 80', () => {
-    expect(checkpointNames(furtherFolder).length).toBe(80);
+  test('there are 89', () => {
+    expect(checkpointNames(furtherFolder).length).toBe(89);
   });
   testCheckpoints(furtherFolder, onReference);
 });
