@@ -151,6 +151,13 @@ describe('work behind a product', () => {
     }));
     expect(refusals(plan, 'epilogue').join()).toContain('it sums over results of the product');
   });
+  it('refuses what reads other rows of the product', async () => {
+    const plan = await planned(graph((b, x) => {
+      const heads = b.linear(b.reshape(x, ['T', 3, 4]), b.weight('w', [4, 4]));
+      return b.reshape(b.add(heads, b.slice(heads, 1, 0, 1)), ['T', 12]);
+    }));
+    expect(refusals(plan, 'epilogue').join()).toContain('it reads results of other rows of the product');
+  });
   it('keeps the product where a second reader cannot follow', async () => {
     const plan = await planned(graph((b, x) => {
       const y = b.linear(x, b.weight('w', [12, 12]));
